@@ -1,0 +1,41 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Scope, Subject, SystemRole } from '../access/index.ts';
+
+/**
+ * Who may call a route. Every route names one in its `config.access`; a route without refuses to register, so forgetting
+ * it is found at start and not by an attacker.
+ */
+export type RouteAccess =
+  /** Credentials are not looked at. */
+  | { kind: 'open' }
+  /** Users, and guests where ALLOW_GUEST_READ is on. An API key needs the scope. */
+  | { kind: 'read'; scope: Scope }
+  /** Users, and guests where ALLOW_GUEST_INGESTION is on. An API key needs the scope `ingest`. */
+  | { kind: 'ingest' }
+  /** Users, and whoever holds the job's token: the handler decides in its statement. */
+  | { kind: 'job' }
+  /** Users. An API key needs the scope; without one only sessions are accepted. */
+  | { kind: 'user'; scope: Scope | null }
+  /** Users with one of the system roles. */
+  | { kind: 'system'; roles: readonly SystemRole[] };
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: RouteAccess;
+  }
+  interface FastifyRequest {
+    /** Set before the handler runs, except on `open` routes, where reading it throws. */
+    subject: Subject;
+    traceId: string;
+  }
+}
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
