@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors/codes.ts';
+import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
 import type { Row, Sql, Statement } from './sql.ts';
 
 /**
@@ -18,9 +18,16 @@ export interface Database {
    * A failed `requireThat` throws `AppError` with its code; a violated constraint throws `ConstraintError`.
    */
   batch(statements: readonly Statement[]): Promise<Row[][]>;
-  /** Changes whenever another connection has committed; for wake-ups without touching a table. Null where unknown. */
+  /** Changes whenever a batch of this or another process was committed, at the cost of a few µs. Null where unknown. */
   dataVersion(): Promise<number | null>;
-  /** May be called twice. */
+  /** Where the database is a file: its path. Null for a server. */
+  readonly path: string | null;
+  /**
+   * Writes a compact, consistent copy to a new file while the database stays in use. Only where `path` is not null; throws
+   * `AppError` database_unavailable when the copy cannot be written.
+   */
+  copyTo(path: string): Promise<void>;
+  /** Waits for what was asked before. May be called twice; every other call afterwards throws. */
   close(): Promise<void>;
 }
 
@@ -46,7 +53,8 @@ export function requireThat(condition: Sql, code: ErrorCode): Statement {
   };
 }
 
-/** The code in the text of a driver's error, if `requireThat` raised it. */
+/** The code in the text of an error of SQLite, if `requireThat` raised it. */
 export function requiredCodeIn(message: string): ErrorCode | null {
-  return (/'?require:([a-z_]+)'?/.exec(message)?.[1] as ErrorCode | undefined) ?? null;
+  const code = /bad JSON path: 'require:([a-z_]+)'/.exec(message)?.[1];
+  return code !== undefined && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : null;
 }

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Database } from './database.ts';
+
+const BACKUPS_KEPT = 3;
+
+/**
+ * Copies the database to `<name>.schema-<version>-<time>.backup` in `directory` and removes all but the newest three of such
+ * copies. The name appears only once the copy is complete and on the disk. Answers its path.
+ */
+export async function backUp(database: Database, path: string, directory: string, version: number): Promise<string> {
+  const name = basename(path);
+  // A colon is not allowed in names on Windows. Sorts by time within a version, and versions only grow.
+  const time = new Date().toISOString().replaceAll(':', '');
+  const target = join(directory, `${name}.schema-${String(version).padStart(4, '0')}-${time}.backup`);
+  const partial = join(directory, `${name}.${randomUUID()}.partial`);
+  try {
+    await database.copyTo(partial);
+    await syncToDisk(partial);
+    await rename(partial, target);
+  } finally {
+    await rm(partial, { force: true });
+  }
+  await removeOldest(directory, name);
+  return target;
+}
+
+async function syncToDisk(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.chmod(0o600);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function removeOldest(directory: string, name: string): Promise<void> {
+  const backups = (await readdir(directory))
+    .filter((entry) => entry.startsWith(`${name}.schema-`) && entry.endsWith('.backup'))
+    .sort();
+  for (const backup of backups.slice(0, -BACKUPS_KEPT)) await rm(join(directory, backup), { force: true });
+}
