@@ -13,9 +13,8 @@ CREATE TABLE jobs (
   fence INTEGER NOT NULL DEFAULT 0,               -- one more with every claim, never lowered
   attempts INTEGER NOT NULL DEFAULT 0,
   max_attempts INTEGER NOT NULL DEFAULT 5 CHECK (max_attempts >= 1),
-  crashes INTEGER NOT NULL DEFAULT 0,             -- times the worker died after the job had started
+  crashes INTEGER NOT NULL DEFAULT 0,             -- times its worker died while it ran
   worker_id TEXT,
-  begun INTEGER NOT NULL DEFAULT 0 CHECK (begun IN (0, 1)),  -- this claim's handler has started
   cancel_at INTEGER,                              -- when cancelling was asked for
   unique_key TEXT,
   owner_id TEXT REFERENCES users (user_id) ON DELETE CASCADE,     -- NULL: a guest's or the system's
@@ -58,3 +57,18 @@ CREATE TABLE idempotency_keys (
   PRIMARY KEY (caller, idempotency_key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
+
+-- A document whose first version cannot be made says so, in the same transaction and whichever statement ends the job: a
+-- handler's failure, a cancel, or the rescue of a job that kept killing its workers. A retry puts it back.
+CREATE TRIGGER jobs_ingestion_ended AFTER UPDATE OF status ON jobs
+  WHEN new.job_type = 'ingest' AND new.status IN ('failed', 'cancelled') AND old.status <> new.status BEGIN
+  UPDATE documents SET status = 'failed', updated_at = new.updated_at
+  WHERE current_version_id IS NULL
+    AND document_id = (SELECT document_id FROM document_versions WHERE version_id = new.payload ->> 'version_id');
+END;
+CREATE TRIGGER jobs_ingestion_retried AFTER UPDATE OF status ON jobs
+  WHEN new.job_type = 'ingest' AND new.status = 'pending' AND old.status IN ('failed', 'cancelled') BEGIN
+  UPDATE documents SET status = 'processing', updated_at = new.updated_at
+  WHERE current_version_id IS NULL
+    AND document_id = (SELECT document_id FROM document_versions WHERE version_id = new.payload ->> 'version_id');
+END;

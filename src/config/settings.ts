@@ -1,0 +1,166 @@
+import { z } from 'zod';
+
+/** One setting: how its text is read, its default, its unit, and the sentence that explains it. */
+export interface Setting<T = unknown> {
+  schema: z.ZodType<T>;
+  /** As the documentation shows it. */
+  defaultText: string;
+  type: string;
+  help: string;
+  secret: boolean;
+}
+
+const boolean = z
+  .union([z.boolean(), z.stringbool({ truthy: ['true', '1', 'yes', 'on'], falsy: ['false', '0', 'no', 'off'] })])
+  .describe('true or false');
+
+function text(fallback: string, help: string): Setting<string> {
+  return make(z.string().trim().min(1).default(fallback), 'text', fallback, help);
+}
+
+function optionalText(help: string, secret = false): Setting<string | null> {
+  return make(z.string().trim().min(1).nullable().default(null), 'text', '', help, secret);
+}
+
+function integer(fallback: number, min: number, max: number, unit: string, help: string): Setting<number> {
+  const schema = z.coerce.number().int().min(min).max(max).default(fallback);
+  return make(schema, `integer ${min}–${max}${unit === '' ? '' : `, ${unit}`}`, String(fallback), help);
+}
+
+function optionalNumber(min: number, max: number, help: string): Setting<number | null> {
+  const schema = z.coerce.number().min(min).max(max).nullable().default(null);
+  return make(schema, `number ${min}–${max}`, '', help);
+}
+
+function flag(fallback: boolean, help: string): Setting<boolean> {
+  return make(boolean.default(fallback), 'true or false', String(fallback), help);
+}
+
+function choice<const T extends [string, ...string[]]>(
+  values: T,
+  fallback: T[number],
+  help: string,
+): Setting<T[number]> {
+  return make(z.enum(values).default(fallback as never) as z.ZodType<T[number]>, values.join(' | '), fallback, help);
+}
+
+function list(help: string): Setting<string[]> {
+  const fromText = z.string().transform((value) =>
+    value
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== ''),
+  );
+  return make(z.union([z.array(z.string()), fromText]).default([]), 'comma-separated list', '', help);
+}
+
+function make<T>(schema: z.ZodType<T>, type: string, defaultText: string, help: string, secret = false): Setting<T> {
+  return { schema, type, defaultText, help, secret };
+}
+
+/** Every setting there is. `.env.example` and `docs/configuration.md` say the same, which a test compares. */
+export const SETTINGS = {
+  HOST: text('127.0.0.1', 'Address the API listens on. Anything but loopback needs a SECRET_KEY of your own.'),
+  PORT: integer(9090, 0, 65535, '', 'Port of the API; 0 takes a free one and says which.'),
+  DATA_DIR: text('./data', 'Directory for the database file, the stored originals and the generated secret.'),
+  DATABASE_URL: optionalText(
+    'Database: a file path or file: URL, or libsql://, https://, http:// for Turso or libsql-server. Default: anyrag.db in DATA_DIR.',
+  ),
+  DATABASE_AUTH_TOKEN: optionalText('Token for a database behind a URL.', true),
+  DATABASE_DURABILITY: choice(
+    ['normal', 'full'],
+    'normal',
+    'full: a commit survives power loss (slower); normal: it survives a crash of the process.',
+  ),
+  STORAGE_URL: optionalText('Directory of the original files. Default: files in DATA_DIR.'),
+  SECRET_KEY: optionalText(
+    'Master secret (32 characters or more) for pseudonyms, sealed fields and tokens. Made on first start for loopback use.',
+    true,
+  ),
+
+  WORKERS: integer(1, 0, 64, 'processes', 'Worker processes that `anyrag up` starts.'),
+  WORKER_CONCURRENCY: integer(2, 1, 64, 'jobs', 'Jobs one worker process runs at the same time.'),
+  JOB_LEASE_MS: integer(
+    15_000,
+    500,
+    600_000,
+    'milliseconds',
+    'How long a silent worker keeps its jobs before others take them over.',
+  ),
+  JOB_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'milliseconds', 'Longest run of one attempt of a job.'),
+  SHUTDOWN_GRACE_MS: integer(
+    10_000,
+    100,
+    600_000,
+    'milliseconds',
+    'Time to finish running requests and jobs when stopping.',
+  ),
+
+  REGISTRATION: choice(['open', 'invite', 'closed'], 'open', 'Who may register an account.'),
+  ALLOW_GUEST_READ: flag(false, 'Callers without credentials may read and search public documents.'),
+  ALLOW_GUEST_INGESTION: flag(
+    false,
+    'Callers without credentials may add public documents, which expire after 24 hours.',
+  ),
+  MAX_UPLOAD_BYTES: integer(104_857_600, 1, 10_737_418_240, 'bytes', 'Largest file that is accepted or fetched.'),
+  RATE_LIMITS: flag(true, 'Limits requests per caller and route.'),
+  RATE_LIMIT_PER_MINUTE: integer(600, 1, 1_000_000, 'requests a minute', 'Requests a caller may send to one route.'),
+  TRUST_PROXY: list('CIDR ranges of reverse proxies whose X-Forwarded-For is believed.'),
+  OUTBOUND_ALLOW: list('Hosts (host or host:port) that may be fetched although their address is private.'),
+
+  PARSE_TIMEOUT_MS: integer(600_000, 100, 86_400_000, 'milliseconds', 'Longest time for parsing one file.'),
+  PARSE_MEMORY_MB: integer(1024, 64, 65_536, 'MiB', 'Most memory for parsing one file.'),
+  PARSE_MAX_PAGES: integer(10_000, 1, 1_000_000, 'pages', 'Most pages of one file.'),
+  PARSE_MAX_CHARS: integer(50_000_000, 1_000, 500_000_000, 'characters', 'Most text of one file.'),
+  PARSE_MAX_EXPANDED_BYTES: integer(
+    1_073_741_824,
+    1_000,
+    10_737_418_240,
+    'bytes',
+    'Most bytes that an archive format (docx, xlsx, epub …) may expand to.',
+  ),
+
+  EMBEDDING_PROVIDER: choice(
+    ['packaged', 'openai', 'google', 'none'],
+    'packaged',
+    'packaged: the offline English encoder; openai: any OpenAI-compatible endpoint; none: keywords only.',
+  ),
+  EMBEDDING_URL: optionalText('Base URL of an OpenAI-compatible endpoint, such as http://localhost:11434/v1.'),
+  EMBEDDING_MODEL: optionalText('Name of the embedding model.'),
+  EMBEDDING_API_KEY: optionalText('Key for the embedding provider.', true),
+  EMBEDDING_DIMENSIONS: optionalNumber(1, 65_536, 'Dimensions of the vectors; asked of the model when empty.'),
+  EMBEDDING_WEIGHT: optionalNumber(0, 1, 'Weight of the vectors in hybrid search; each model has its own default.'),
+  EMBEDDING_MAX_CHARS: optionalNumber(50, 100_000, 'Longest text in characters that the model reads whole.'),
+  EMBEDDING_TIMEOUT_MS: integer(60_000, 100, 3_600_000, 'milliseconds', 'Longest wait for one embedding call.'),
+  EMBEDDING_THREADS: optionalNumber(1, 64, 'Threads of the packaged encoder; one less than the cores when empty.'),
+
+  CHAT_PROVIDER: choice(
+    ['none', 'openai', 'google', 'anthropic'],
+    'none',
+    'Model that writes answers; none: the best sentences are quoted.',
+  ),
+  CHAT_URL: optionalText('Base URL of an OpenAI-compatible endpoint.'),
+  CHAT_MODEL: optionalText('Name of the chat model.'),
+  CHAT_API_KEY: optionalText('Key for the chat provider.', true),
+  CHAT_TIMEOUT_MS: integer(60_000, 100, 3_600_000, 'milliseconds', 'Longest wait for one answer.'),
+  CHAT_MAX_PROMPT_CHARS: integer(
+    24_000,
+    1_000,
+    10_000_000,
+    'characters',
+    'Most text of passages that is sent with a question.',
+  ),
+
+  LOG_LEVEL: choice(
+    ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
+    'info',
+    'Least severe log lines that are written.',
+  ),
+} satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Environment variables that share a guarded prefix but belong to the command-line client, not to the server. */
+export const CLIENT_VARIABLES: ReadonlySet<string> = new Set(['ANYRAG_URL', 'ANYRAG_API_KEY', 'ANYRAG_CONFIG']);
+/** Within these prefixes an unknown variable is a typo that would silently change security or models. */
+export const GUARDED_PREFIXES = ['EMBEDDING_', 'CHAT_', 'ALLOW_', 'ANYRAG_'] as const;

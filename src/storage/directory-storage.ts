@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Readable, Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { newId } from '../base/ids.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { Storage, StoredFile } from './storage.ts';
+
+/** An upload that is still incomplete after this long was cut off by a crash. */
+const ABANDONED_MS = 24 * 3_600_000;
+const KEY = /^[0-9a-f]{2}\/[0-9a-f-]{36}$/;
+
+/** Files in a directory, spread over 256 folders, each written beside and renamed when it is whole. */
+export async function openDirectoryStorage(root: string): Promise<Storage> {
+  const incoming = join(root, 'incoming');
+  await mkdir(incoming, { recursive: true, mode: 0o700 });
+  await removeAbandoned(incoming);
+
+  return {
+    async put(content, { maxBytes }) {
+      const id = newId();
+      const partial = join(incoming, id);
+      // The end of the id is random, its beginning is the time.
+      const key = `${id.slice(-2)}/${id}`;
+      try {
+        const { bytes, sha256 } = await writeCounted(content, partial, maxBytes);
+        await mkdir(join(root, id.slice(-2)), { recursive: true, mode: 0o700 });
+        await rename(partial, join(root, key));
+        return { key, bytes, sha256 } satisfies StoredFile;
+      } catch (error) {
+        await rm(partial, { force: true });
+        throw error;
+      }
+    },
+
+    async open(key) {
+      const handle = await open(pathOf(root, key)).catch((error) => {
+        throw new AppError('not_found', 'The stored file is gone', { cause: error });
+      });
+      return handle.createReadStream();
+    },
+
+    async withLocalPath(key, use) {
+      const path = pathOf(root, key);
+      await access(path).catch((error) => {
+        throw new AppError('not_found', 'The stored file is gone', { cause: error });
+      });
+      return use(path);
+    },
+
+    async delete(key) {
+      await rm(pathOf(root, key), { force: true });
+    },
+  };
+}
+
+function pathOf(root: string, key: string): string {
+  if (!KEY.test(key)) throw new AppError('not_found', 'The stored file is gone');
+  return join(root, key);
+}
+
+async function writeCounted(content: Readable, path: string, maxBytes: number) {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) return done(new AppError('payload_too_large', `The file is larger than ${maxBytes} bytes`));
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  await pipeline(content, counter, createWriteStream(path, { mode: 0o600, flush: true }));
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+async function removeAbandoned(incoming: string): Promise<void> {
+  for (const name of await readdir(incoming)) {
+    const path = join(incoming, name);
+    const age = Date.now() - (await stat(path)).mtimeMs;
+    if (age > ABANDONED_MS) await rm(path, { force: true });
+  }
+}

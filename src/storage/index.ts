@@ -1,0 +1,2 @@
+export { openDirectoryStorage } from './directory-storage.ts';
+export type { Storage, StoredFile } from './storage.ts';

@@ -1,0 +1,24 @@
+import type { Readable } from 'node:stream';
+
+export interface StoredFile {
+  /** Opaque; made by the storage, never from a name that somebody sent. */
+  key: string;
+  bytes: number;
+  /** Hex. */
+  sha256: string;
+}
+
+/** Where original files are kept, behind as little as a directory or an object store can do. */
+export interface Storage {
+  /**
+   * Stores a stream without holding it in memory. Throws `payload_too_large` past `maxBytes`; whatever goes wrong, nothing
+   * stays behind.
+   */
+  put(content: Readable, options: { maxBytes: number }): Promise<StoredFile>;
+  /** Throws `not_found` when there is no such file. */
+  open(key: string): Promise<Readable>;
+  /** A path that other processes on this host may read, for the time of `use`. */
+  withLocalPath<T>(key: string, use: (path: string) => Promise<T>): Promise<T>;
+  /** Deleting what is not there is no error. */
+  delete(key: string): Promise<void>;
+}

@@ -1,0 +1,110 @@
+import { hostname } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { newId } from '../base/ids.ts';
+import { siblingModule } from '../base/source-file.ts';
+import type { Database } from '../db/database.ts';
+import type { OpenDatabaseOptions } from '../db/open-database.ts';
+import { deleteDeadWorkers, deleteWorker, insertWorker } from '../jobs/index.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { BeatMessage, HeartbeatStart } from './heartbeat-thread.ts';
+
+/**
+ * This process's lease: one row, extended by a thread of its own, so that a handler that blocks the event loop does not
+ * lose it. A lost lease is final for its worker id; the process goes on under a new one.
+ */
+export class Lease {
+  readonly #db: Database;
+  readonly #database: OpenDatabaseOptions;
+  readonly #leaseMs: number;
+  readonly #log: Logger;
+  #workerId: string | null = null;
+  #thread: Worker | null = null;
+  #stopping = false;
+  #lost: () => void = () => {};
+  #cancel: (seq: number, fence: number) => void = () => {};
+  #beat: () => void = () => {};
+
+  constructor(options: { db: Database; database: OpenDatabaseOptions; leaseMs: number; log: Logger }) {
+    this.#db = options.db;
+    this.#database = options.database;
+    this.#leaseMs = options.leaseMs;
+    this.#log = options.log;
+  }
+
+  /** Null while there is no lease: before start, after stop, and between losing one and getting the next. */
+  get workerId(): string | null {
+    return this.#workerId;
+  }
+
+  onLost(listener: () => void): void {
+    this.#lost = listener;
+  }
+
+  onCancel(listener: (seq: number, fence: number) => void): void {
+    this.#cancel = listener;
+  }
+
+  onBeat(listener: () => void): void {
+    this.#beat = listener;
+  }
+
+  async start(): Promise<void> {
+    const workerId = newId();
+    const row = { workerId, host: hostname(), pid: process.pid, leaseMs: this.#leaseMs };
+    await this.#db.batch([deleteDeadWorkers(), insertWorker(row)]);
+    const workerData: HeartbeatStart = { workerId, leaseMs: this.#leaseMs, database: this.#database };
+    const thread = new Worker(siblingModule(import.meta.url, './heartbeat-thread'), { workerData });
+    thread.on('message', (message: BeatMessage) => this.#receive(workerId, message));
+    thread.on('error', (error) => this.#lose(workerId, error));
+    this.#thread = thread;
+    this.#workerId = workerId;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    await this.#endThread();
+    if (this.#workerId !== null) await this.#db.batch([deleteWorker(this.#workerId)]);
+    this.#workerId = null;
+  }
+
+  #receive(workerId: string, message: BeatMessage): void {
+    if (message.kind === 'lost') {
+      this.#lose(workerId, null);
+    } else if (message.kind === 'failed') {
+      this.#log.warn({ event: 'worker.beat_failed', reason: message.reason }, 'the lease could not be extended');
+    } else {
+      for (const { seq, fence } of message.cancelled) this.#cancel(seq, fence);
+      this.#beat();
+    }
+  }
+
+  #lose(workerId: string, error: unknown): void {
+    if (this.#workerId !== workerId || this.#stopping) return;
+    this.#log.error({ event: 'worker.lease_lost', worker_id: workerId, err: error ?? undefined }, 'the lease is lost');
+    this.#workerId = null;
+    this.#lost();
+    this.#renew();
+  }
+
+  #renew(): void {
+    this.#endThread()
+      .then(() => this.start())
+      .then(
+        () => this.#beat(),
+        (error) => {
+          this.#log.error({ event: 'worker.lease_failed', err: error }, 'no new lease yet');
+          if (!this.#stopping) setTimeout(() => this.#renew(), 1_000);
+        },
+      );
+  }
+
+  async #endThread(): Promise<void> {
+    const thread = this.#thread;
+    this.#thread = null;
+    if (thread === null) return;
+    const ended = new Promise((resolve) => thread.once('exit', resolve));
+    thread.postMessage('stop');
+    await ended;
+  }
+}
