@@ -4,7 +4,10 @@ export interface CanonicalText {
   spans: BlockSpan[];
 }
 
-/** A block of the parsed document as a range of the canonical text: `text.slice(start, end)` is the block. */
+/**
+ * A block of the parsed document as a range of the canonical text: `text.slice(start, end)` is the block. A long table is
+ * several spans, each of them beginning with the caption and the column names.
+ */
 export interface BlockSpan {
   kind: 'heading' | 'paragraph' | 'list_item' | 'code' | 'quote' | 'table';
   start: number;
