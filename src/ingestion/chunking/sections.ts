@@ -54,8 +54,10 @@ function joinEmptySections(sections: readonly Section[]): Section[] {
   const joined: Section[] = [];
   for (const section of sections) {
     const previous = joined.at(-1);
-    if (previous?.units.every((unit) => unit.kind === 'heading') && isUnder(previous.parent, section)) {
-      joined.splice(-1, 1, { ...section, parent: previous.parent, units: [...previous.units, ...section.units] });
+    const isEmpty = previous?.units.at(-1)?.kind === 'heading';
+    if (previous && isEmpty && isUnder(previous.parent, section)) {
+      for (const unit of section.units) previous.units.push(unit);
+      previous.path = section.path;
     } else {
       joined.push(section);
     }

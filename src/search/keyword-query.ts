@@ -1,0 +1,42 @@
+import { ENGLISH_STOP_WORDS } from '../base/stop-words.ts';
+import { queryWords, wordsOf } from '../base/words.ts';
+
+/**
+ * Longer queries are faster (1.6 to 4 times) and rank a little better without stop words; in shorter ones each word may be
+ * the one that counts.
+ */
+const MAX_WORDS_WITH_STOP_WORDS = 12;
+const MAX_PHRASES = 8;
+const MAX_PHRASE_WORDS = 16;
+
+/**
+ * A user's query as an FTS5 expression over text made by `segmentWords`: words OR-ed, since FTS5 would AND them and find
+ * almost nothing; what stands in double quotes as a phrase. Every word is quoted, so no query is a syntax error and none
+ * reaches FTS5's operators. Null when there is no word to search for.
+ */
+export function toFtsQuery(query: string): string | null {
+  const { phrases, rest } = takePhrases(query);
+  const terms = [...phrases, ...withoutStopWords(queryWords(rest))];
+  return terms.length === 0 ? null : terms.map(quote).join(' OR ');
+}
+
+function takePhrases(query: string): { phrases: string[]; rest: string } {
+  const phrases: string[] = [];
+  const rest = query.replace(/"([^"]*)"|“([^“”]*)”/g, (quoted, straight?: string, curly?: string) => {
+    const words = wordsOf(straight ?? curly ?? '').slice(0, MAX_PHRASE_WORDS);
+    if (words.length === 0 || phrases.length === MAX_PHRASES) return quoted;
+    phrases.push(words.join(' '));
+    return ' ';
+  });
+  return { phrases: [...new Set(phrases)], rest };
+}
+
+function withoutStopWords(words: readonly string[]): readonly string[] {
+  if (words.length <= MAX_WORDS_WITH_STOP_WORDS) return words;
+  const content = words.filter((word) => !ENGLISH_STOP_WORDS.has(word));
+  return content.length > 0 ? content : words;
+}
+
+function quote(term: string): string {
+  return `"${term.replaceAll('"', '""')}"`;
+}
