@@ -20,6 +20,7 @@ CREATE TABLE documents (
 CREATE UNIQUE INDEX documents_by_source ON documents (owner_id, source) WHERE owner_id IS NOT NULL;
 CREATE INDEX documents_by_owner ON documents (owner_id, document_id) WHERE owner_id IS NOT NULL;
 CREATE INDEX documents_public ON documents (document_id) WHERE owner_id IS NULL;
+CREATE INDEX documents_without_vectors ON documents (document_id) WHERE status = 'ready_words_only';
 CREATE INDEX documents_by_expiry ON documents (expires_at) WHERE expires_at IS NOT NULL;
 
 -- One row per accepted content. It is built beside the current version; `*_at` says which stages are stored, so that a
@@ -29,6 +30,9 @@ CREATE TABLE document_versions (
   document_id TEXT NOT NULL REFERENCES documents (document_id) ON DELETE CASCADE,
   number INTEGER NOT NULL CHECK (number >= 1),
   title TEXT,                                                  -- as the caller gave it, else NULL: the document's own
+  tags TEXT CHECK (tags IS NULL OR json_valid(tags)),          -- these three replace the document's with the content;
+  metadata TEXT CHECK (metadata IS NULL OR json_valid(metadata)),  -- NULL: keep what is there
+  expires_at INTEGER,
   url TEXT,                                                    -- what to fetch, for sources behind a URL
   storage_key TEXT,                                            -- the original bytes; NULL until fetched
   file_name TEXT,
@@ -41,6 +45,7 @@ CREATE TABLE document_versions (
   warnings TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(warnings)),
   chunker TEXT,
   chunk_count INTEGER,
+  indexed_count INTEGER NOT NULL DEFAULT 0,                    -- chunks whose words are in the index
   fetched_at INTEGER,
   parsed_at INTEGER,
   chunked_at INTEGER,

@@ -9,4 +9,4 @@ export {
   type SystemRole,
   systemSubject,
 } from './subject.ts';
-export { levelOnDocument, visibleDocuments } from './visibility.ts';
+export { jobMayWrite, levelOnDocument, roleInGroup, visibleDocuments } from './visibility.ts';

@@ -53,3 +53,21 @@ export function levelOnDocument(subject: Subject, documentId: Sql | string): Sql
     WHERE g.document_id = ${id} AND (e.expires_at IS NULL OR e.expires_at > ${now}) AND ${subjectIsActive(subject)}
   ), 0)`;
 }
+
+/**
+ * Whether a job that acts for this subject may go on writing the document: users need `write`; what a guest added is public
+ * and its job belongs to nobody, so for it the document must still be there and ownerless.
+ */
+export function jobMayWrite(subject: Subject, documentId: string): Sql {
+  if (subject.kind === 'guest') {
+    return sql`EXISTS (SELECT 1 FROM documents WHERE document_id = ${documentId} AND owner_id IS NULL
+      AND (expires_at IS NULL OR expires_at > ${now}))`;
+  }
+  return sql`${levelOnDocument(subject, documentId)} >= 2`;
+}
+
+/** The caller's role in a group as a scalar expression; NULL for others. */
+export function roleInGroup(subject: Subject, groupId: string): Sql {
+  return sql`(SELECT role FROM group_memberships WHERE group_id = ${groupId} AND user_id = ${subject.userId}
+    AND (expires_at IS NULL OR expires_at > ${now}))`;
+}

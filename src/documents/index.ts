@@ -1,0 +1,20 @@
+export { changeDocument, deleteFilesLater, removeDocument } from './change-document.ts';
+export {
+  chunkIdOf,
+  type Document,
+  type DocumentChange,
+  type DocumentChunk,
+  type DocumentStatus,
+  SOURCE_TYPES,
+  type SourceType,
+} from './document.ts';
+export {
+  type DocumentFilter,
+  hasAnyTag,
+  type OriginalFile,
+  selectChunks,
+  selectDocument,
+  selectDocuments,
+  selectOriginalFile,
+  sharedWithGroups,
+} from './queries.ts';

@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto';
+import type { Subject } from '../access/index.ts';
+import { newId } from '../base/ids.ts';
+import { ConstraintError, type Database } from '../db/database.ts';
+import type { Statement } from '../db/sql.ts';
+import type { SourceType } from '../documents/index.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
+import { type Enqueued, enqueueJob, insertIdempotentAnswer, selectIdempotentAnswer } from '../jobs/index.ts';
+import type { Storage, StoredFile } from '../storage/index.ts';
+import {
+  insertVersion,
+  type NewContent,
+  requireGroupEditor,
+  requireSameDocument,
+  selectDocumentIdBySource,
+  shareWithGroup,
+  upsertDocument,
+} from './queries.ts';
+
+const GUEST_CONTENT_MS = 24 * 3_600_000;
+const INGEST_ATTEMPTS = 5;
+
+/** What every way of adding content may say about it. */
+export interface ContentFields {
+  title: string | null;
+  source: string | null;
+  groupId: string | null;
+  tags: string[] | null;
+  metadata: Record<string, unknown> | null;
+  /** Milliseconds since 1970. */
+  expiresAt: number | null;
+}
+
+export interface IngestionRequest {
+  subject: Subject;
+  /** Whose Idempotency-Keys these are: the user, or the address of a guest. */
+  caller: string;
+  sourceType: SourceType;
+  fields: ContentFields;
+  content:
+    | { kind: 'file'; stored: StoredFile; fileName: string | null; mediaType: string | null }
+    | { kind: 'url'; url: string };
+  idempotencyKey: string | null;
+  trace: string | null;
+}
+
+export interface Accepted {
+  jobId: string;
+  documentId: string;
+  /** For guests only: what they poll the job with. */
+  jobToken: string | null;
+}
+
+/**
+ * Takes content in: document, version, share and job are created in one transaction, or nothing is, and then the stored
+ * file is deleted again. Throws not_found or forbidden for a group the caller may not add to, and idempotency_conflict for
+ * a key that was used for something else.
+ */
+export async function acceptContent(
+  deps: { db: Database; storage: Storage },
+  request: IngestionRequest,
+): Promise<Accepted> {
+  try {
+    const { accepted, isRepeat } = await acceptOnce(deps.db, request);
+    if (isRepeat) await discard(deps.storage, request);
+    return accepted;
+  } catch (error) {
+    // When the answer of the database was lost, the document may exist: a file too many is better than one too few.
+    if (!hasCode(error, 'database_unavailable')) await discard(deps.storage, request);
+    throw error;
+  }
+}
+
+/** Losing a race against an equal request or one for the same source is settled by looking again. */
+async function acceptOnce(db: Database, request: IngestionRequest, tries = 3) {
+  const { caller } = request;
+  const repeat = await earlierAnswer(db, caller, request);
+  if (repeat !== null) return { accepted: repeat, isRepeat: true };
+  const content = await newContent(db, request);
+  const { job, statements } = creation(content, request);
+  const accepted: Accepted = { jobId: job.jobId, documentId: content.documentId, jobToken: job.pollToken };
+  try {
+    await db.batch([...statements, ...remember(caller, request, accepted)]);
+    return { accepted, isRepeat: false };
+  } catch (error) {
+    const lostRace = hasCode(error, 'conflict') || (error instanceof ConstraintError && error.kind === 'unique');
+    if (!lostRace || tries <= 1) throw error;
+    return acceptOnce(db, request, tries - 1);
+  }
+}
+
+function creation(content: NewContent, request: IngestionRequest): { job: Enqueued; statements: Statement[] } {
+  const { subject, fields } = request;
+  const job = enqueueJob({
+    jobType: 'ingest',
+    payload: { version_id: content.versionId, document_id: content.documentId },
+    onBehalfOf: { ownerId: subject.userId, via: subject.via, levelCap: subject.levelCap },
+    trace: request.trace,
+    maxAttempts: INGEST_ATTEMPTS,
+  });
+  const share =
+    fields.groupId === null
+      ? []
+      : [...requireGroupEditor(subject, fields.groupId), shareWithGroup(newId(), content.documentId, fields.groupId)];
+  const statements = [
+    upsertDocument(content),
+    requireSameDocument(content),
+    insertVersion(content),
+    ...share,
+    ...job.statements,
+  ];
+  return { job, statements };
+}
+
+async function newContent(db: Database, request: IngestionRequest): Promise<NewContent> {
+  const { subject, fields, content } = request;
+  const newDocumentId = newId();
+  const source = fields.source ?? newDocumentId;
+  const existing =
+    subject.userId === null || fields.source === null
+      ? null
+      : await selectDocumentIdBySource(db, subject.userId, fields.source);
+  const guestExpiry = subject.userId === null ? Date.now() + GUEST_CONTENT_MS : null;
+  return {
+    documentId: existing ?? newDocumentId,
+    versionId: newId(),
+    ownerId: subject.userId,
+    sourceType: request.sourceType,
+    source,
+    provisionalTitle: provisionalTitle(request),
+    title: fields.title,
+    tags: fields.tags,
+    metadata: fields.metadata,
+    expiresAt: earliest(fields.expiresAt, guestExpiry),
+    url: content.kind === 'url' ? content.url : null,
+    file:
+      content.kind === 'url'
+        ? null
+        : {
+            storageKey: content.stored.key,
+            bytes: content.stored.bytes,
+            contentHash: content.stored.sha256,
+            fileName: content.fileName,
+            mediaType: content.mediaType,
+          },
+  };
+}
+
+function provisionalTitle({ content, sourceType }: IngestionRequest): string {
+  if (content.kind === 'url') {
+    const url = new URL(content.url);
+    return `${url.host}${url.pathname}`.slice(0, 500);
+  }
+  const name = content.fileName?.replace(/\.[^.]{1,8}$/, '').trim() ?? '';
+  return name === '' ? `Untitled ${sourceType}` : name.slice(0, 500).toWellFormed();
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  if (a === null) return b;
+  return b === null ? a : Math.min(a, b);
+}
+
+async function earlierAnswer(db: Database, caller: string, request: IngestionRequest): Promise<Accepted | null> {
+  if (request.idempotencyKey === null) return null;
+  const earlier = await selectIdempotentAnswer(db, caller, request.idempotencyKey);
+  if (earlier === null) return null;
+  if (earlier.requestHash !== hashOf(request)) throw new AppError('idempotency_conflict');
+  return earlier.answer as unknown as Accepted;
+}
+
+function remember(caller: string, request: IngestionRequest, accepted: Accepted): Statement[] {
+  if (request.idempotencyKey === null) return [];
+  return insertIdempotentAnswer({
+    caller,
+    key: request.idempotencyKey,
+    requestHash: hashOf(request),
+    answer: accepted,
+  });
+}
+
+/** Two requests are the same when they would store the same content with the same fields. */
+function hashOf(request: IngestionRequest): string {
+  const { content } = request;
+  const what = content.kind === 'url' ? content.url : [content.stored.sha256, content.fileName, content.mediaType];
+  return createHash('sha256')
+    .update(JSON.stringify([request.sourceType, request.fields, what]))
+    .digest('hex');
+}
+
+async function discard(storage: Storage, { content }: IngestionRequest): Promise<void> {
+  if (content.kind === 'file') await storage.delete(content.stored.key);
+}

@@ -1,0 +1,2 @@
+export { type Accepted, acceptContent, type ContentFields, type IngestionRequest } from './accept.ts';
+export { isSupportedMediaType, SUPPORTED_MEDIA_TYPES } from './parsers/media-types.ts';

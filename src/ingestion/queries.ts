@@ -1,0 +1,404 @@
+import { jobMayWrite, roleInGroup, type Subject } from '../access/index.ts';
+import { type Database, requireThat } from '../db/database.ts';
+import { now, type Row, type Sql, type Statement, sql } from '../db/sql.ts';
+import type { SourceType } from '../documents/index.ts';
+import type { BlockSpan, CanonicalText, Chunk } from './chunking/chunk.ts';
+
+export interface NewContent {
+  documentId: string;
+  versionId: string;
+  ownerId: string | null;
+  sourceType: SourceType;
+  source: string;
+  /** Shown until the document's own title is known, and used when it has none. */
+  provisionalTitle: string;
+  title: string | null;
+  tags: string[] | null;
+  metadata: Record<string, unknown> | null;
+  expiresAt: number | null;
+  url: string | null;
+  file: {
+    storageKey: string;
+    bytes: number;
+    contentHash: string;
+    fileName: string | null;
+    mediaType: string | null;
+  } | null;
+}
+
+export async function selectDocumentIdBySource(db: Database, ownerId: string, source: string): Promise<string | null> {
+  const rows = await db.query<{ document_id: string }>(sql`SELECT document_id FROM documents
+    WHERE owner_id = ${ownerId} AND source = ${source}`);
+  return rows[0]?.document_id ?? null;
+}
+
+/**
+ * Creates the document or, where the owner's source exists already, leaves it as it is. One that has expired starts anew:
+ * what it held must not come back with the new expiry.
+ */
+export function upsertDocument(content: NewContent): Statement {
+  return sql`INSERT INTO documents (document_id, owner_id, source_type, source, title, tags, metadata, expires_at,
+      created_at, updated_at)
+    VALUES (${content.documentId}, ${content.ownerId}, ${content.sourceType}, ${content.source},
+      ${content.title ?? content.provisionalTitle}, ${JSON.stringify(content.tags ?? [])},
+      ${JSON.stringify(content.metadata ?? {})}, ${content.expiresAt}, ${now}, ${now})
+    ON CONFLICT (owner_id, source) WHERE owner_id IS NOT NULL DO UPDATE SET
+      updated_at = ${now},
+      current_version_id = CASE WHEN expires_at <= ${now} THEN NULL ELSE current_version_id END,
+      status = CASE WHEN expires_at <= ${now} OR status = 'failed' THEN 'processing' ELSE status END,
+      expires_at = CASE WHEN expires_at <= ${now} THEN excluded.expires_at ELSE expires_at END`;
+}
+
+/** False when another request created the document for this source at the same time: ask again for its id. */
+export function requireSameDocument(content: NewContent): Statement {
+  return requireThat(sql`EXISTS (SELECT 1 FROM documents WHERE document_id = ${content.documentId})`, 'conflict');
+}
+
+export function insertVersion(content: NewContent): Statement {
+  const { file } = content;
+  return sql`INSERT INTO document_versions (version_id, document_id, number, title, tags, metadata, expires_at, url,
+      storage_key, file_name, media_type, bytes, content_hash, fetched_at, created_at)
+    SELECT ${content.versionId}, ${content.documentId},
+      1 + coalesce((SELECT max(number) FROM document_versions WHERE document_id = d.document_id), d.version),
+      ${content.title}, ${content.tags === null ? null : JSON.stringify(content.tags)},
+      ${content.metadata === null ? null : JSON.stringify(content.metadata)}, ${content.expiresAt}, ${content.url},
+      ${file?.storageKey ?? null}, ${file?.fileName ?? null}, ${file?.mediaType ?? null}, ${file?.bytes ?? null},
+      ${file?.contentHash ?? null}, ${file === null ? sql`NULL` : now}, ${now}
+    FROM documents d WHERE d.document_id = ${content.documentId}`;
+}
+
+/** 404 for who is not in the group, 403 for who may only look. */
+export function requireGroupEditor(subject: Subject, groupId: string): Statement[] {
+  return [
+    requireThat(sql`${roleInGroup(subject, groupId)} IS NOT NULL`, 'not_found'),
+    requireThat(sql`${roleInGroup(subject, groupId)} IN ('admin', 'editor')`, 'forbidden'),
+  ];
+}
+
+export function shareWithGroup(shareId: string, documentId: string, groupId: string): Statement {
+  return sql`INSERT INTO resource_shares (share_id, resource_type, resource_id, grantee_group_id, level, created_at)
+    VALUES (${shareId}, 'document', ${documentId}, ${groupId}, 2, ${now})
+    ON CONFLICT DO UPDATE SET level = max(level, 2)`;
+}
+
+/** A version as the job that builds it sees it. */
+export interface VersionState {
+  versionId: string;
+  documentId: string;
+  number: number;
+  title: string | null;
+  url: string | null;
+  storageKey: string | null;
+  fileName: string | null;
+  mediaType: string | null;
+  charset: string | null;
+  contentHash: string | null;
+  language: string | null;
+  chunker: string | null;
+  chunkCount: number | null;
+  indexedCount: number;
+  warnings: string[];
+  isFetched: boolean;
+  isParsed: boolean;
+  isChunked: boolean;
+  isIndexed: boolean;
+  isEmbedded: boolean;
+  documentTitle: string;
+  current: { versionId: string; contentHash: string | null; chunker: string | null; chunkCount: number | null } | null;
+}
+
+/** Null when the version or its document is gone. Throws nothing about rights: every write of the job checks them. */
+export async function selectVersion(db: Database, subject: Subject, versionId: string): Promise<VersionState | null> {
+  const rows = await db.query(sql`SELECT n.*, d.title AS document_title, d.current_version_id,
+      c.content_hash AS current_hash, c.chunker AS current_chunker, c.chunk_count AS current_chunk_count
+    FROM document_versions n JOIN documents d ON d.document_id = n.document_id
+    LEFT JOIN document_versions c ON c.version_id = d.current_version_id
+    WHERE n.version_id = ${versionId}`);
+  const row = rows[0];
+  if (row === undefined) return null;
+  const allowed = await db.query(sql`SELECT 1 AS ok WHERE ${jobMayWrite(subject, row.document_id as string)}`);
+  return allowed.length === 0 ? null : toVersionState(row);
+}
+
+/** The subject's rights on the document, in the transaction of the write itself. */
+export function requireMayWrite(subject: Subject, documentId: string): Statement {
+  return requireThat(jobMayWrite(subject, documentId), 'rights_revoked');
+}
+
+export async function selectDocumentExists(db: Database, documentId: string): Promise<boolean> {
+  return (await db.query(sql`SELECT 1 AS found FROM documents WHERE document_id = ${documentId}`)).length > 0;
+}
+
+export function storeFetched(
+  versionId: string,
+  file: {
+    storageKey: string;
+    bytes: number;
+    contentHash: string;
+    fileName: string | null;
+    charset: string | null;
+  },
+): Statement {
+  return sql`UPDATE document_versions SET storage_key = ${file.storageKey}, bytes = ${file.bytes},
+      content_hash = ${file.contentHash}, file_name = ${file.fileName}, charset = ${file.charset}, fetched_at = ${now}
+    WHERE version_id = ${versionId}`;
+}
+
+export function storeParsed(
+  versionId: string,
+  parsed: {
+    text: CanonicalText;
+    mediaType: string;
+    title: string | null;
+    language: string | null;
+    pageCount: number | null;
+    warnings: string[];
+  },
+): Statement[] {
+  return [
+    sql`INSERT INTO document_texts (version_id, text, spans)
+      VALUES (${versionId}, ${parsed.text.text}, ${JSON.stringify(parsed.text.spans)})
+      ON CONFLICT DO UPDATE SET text = excluded.text, spans = excluded.spans`,
+    sql`UPDATE document_versions SET media_type = ${parsed.mediaType}, language = ${parsed.language},
+        title = coalesce(title, ${parsed.title}), page_count = ${parsed.pageCount},
+        warnings = ${JSON.stringify(parsed.warnings)}, parsed_at = ${now}
+      WHERE version_id = ${versionId}`,
+  ];
+}
+
+export async function selectText(db: Database, versionId: string): Promise<CanonicalText | null> {
+  const rows = await db.query<{ text: string; spans: string }>(
+    sql`SELECT text, spans FROM document_texts WHERE version_id = ${versionId}`,
+    { offThread: true },
+  );
+  const row = rows[0];
+  return row === undefined ? null : { text: row.text, spans: JSON.parse(row.spans) as BlockSpan[] };
+}
+
+export async function countChunks(db: Database, versionId: string): Promise<number> {
+  const rows = await db.query<{ n: number }>(sql`SELECT count(*) AS n FROM chunks WHERE version_id = ${versionId}`);
+  return rows[0]!.n;
+}
+
+/** Chunks that an older chunker left half done cannot be continued by a newer one. */
+export function beginChunking(versionId: string, chunker: string): Statement[] {
+  return [
+    sql`DELETE FROM chunks WHERE version_id = ${versionId}
+      AND (SELECT chunker FROM document_versions WHERE version_id = ${versionId}) <> ${chunker}`,
+    sql`UPDATE document_versions SET chunker = ${chunker} WHERE version_id = ${versionId}`,
+  ];
+}
+
+export function insertChunks(versionId: string, chunks: readonly (Chunk & { text: string })[]): Statement {
+  const rows = chunks.map((chunk) => [
+    chunk.ordinal,
+    chunk.charStart,
+    chunk.charEnd,
+    chunk.pageStart,
+    chunk.pageEnd,
+    JSON.stringify(chunk.headingPath),
+    chunk.tokenCount,
+    chunk.text,
+  ]);
+  return sql`INSERT INTO chunks (version_id, ordinal, char_start, char_end, page_start, page_end, heading_path, token_count, text)
+    SELECT ${versionId}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+    FROM json_each(${JSON.stringify(rows)}) WHERE true
+    ON CONFLICT (version_id, ordinal) DO NOTHING`;
+}
+
+export function endChunking(versionId: string, count: number): Statement {
+  return sql`UPDATE document_versions SET chunk_count = ${count}, chunked_at = ${now} WHERE version_id = ${versionId}`;
+}
+
+export interface StoredChunk {
+  chunkSeq: number;
+  ordinal: number;
+  text: string;
+  headingPath: string[];
+}
+
+export async function selectStoredChunks(
+  db: Database,
+  versionId: string,
+  fromOrdinal: number,
+  limit: number,
+): Promise<StoredChunk[]> {
+  const rows = await db.query(sql`SELECT chunk_seq, ordinal, text, heading_path FROM chunks
+    WHERE version_id = ${versionId} AND ordinal >= ${fromOrdinal} ORDER BY ordinal LIMIT ${limit}`);
+  return rows.map((row) => ({
+    chunkSeq: row.chunk_seq as number,
+    ordinal: row.ordinal as number,
+    text: row.text as string,
+    headingPath: JSON.parse(row.heading_path as string),
+  }));
+}
+
+/** Rows of the word index and how far they go, in one transaction: a retry neither skips nor repeats one. */
+export function insertWords(
+  versionId: string,
+  words: readonly { chunkSeq: number; title: string; body: string }[],
+  indexedCount: number,
+): Statement[] {
+  const rows = words.map((entry) => [entry.chunkSeq, entry.title, entry.body]);
+  return [
+    sql`INSERT INTO chunk_words (rowid, title, body)
+      SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(${JSON.stringify(rows)})`,
+    sql`UPDATE document_versions SET indexed_count = ${indexedCount} WHERE version_id = ${versionId}`,
+  ];
+}
+
+/**
+ * The moment a version is seen: the document points to it, takes over what came with it, and older versions go with all
+ * that was made of them. A version that is older than the current one changes nothing.
+ */
+export function makeCurrent(version: VersionState, title: string, status: 'ready_words_only' | 'ready'): Statement[] {
+  const newer = sql`document_id = ${version.documentId} AND version < ${version.number}`;
+  return [
+    sql`UPDATE document_versions SET indexed_at = ${now} WHERE version_id = ${version.versionId}`,
+    sql`UPDATE documents SET current_version_id = ${version.versionId}, version = ${version.number},
+        title = ${title}, status = ${status},
+        tags = coalesce((SELECT tags FROM document_versions WHERE version_id = ${version.versionId}), tags),
+        metadata = coalesce((SELECT metadata FROM document_versions WHERE version_id = ${version.versionId}), metadata),
+        expires_at = coalesce((SELECT expires_at FROM document_versions WHERE version_id = ${version.versionId}), expires_at),
+        updated_at = ${now}
+      WHERE ${newer} RETURNING document_id`,
+    deleteOlderVersions(version),
+    sql`DELETE FROM document_versions WHERE version_id = ${version.versionId}
+      AND EXISTS (SELECT 1 FROM documents WHERE document_id = ${version.documentId} AND version > ${version.number})`,
+  ];
+}
+
+function deleteOlderVersions(version: VersionState): Statement {
+  return sql`DELETE FROM document_versions WHERE document_id = ${version.documentId} AND number < ${version.number}
+    AND version_id <> (SELECT current_version_id FROM documents WHERE document_id = ${version.documentId})`;
+}
+
+export async function selectOlderStorageKeys(db: Database, version: VersionState): Promise<string[]> {
+  const rows = await db.query<{ storage_key: string }>(sql`SELECT storage_key FROM document_versions
+    WHERE document_id = ${version.documentId} AND number < ${version.number} AND storage_key IS NOT NULL`);
+  return rows.map((row) => row.storage_key);
+}
+
+/** The content is what the document holds already: only what came with it is taken over, and the version goes. */
+export function keepCurrent(version: VersionState): Statement[] {
+  const given = (column: Sql) => sql`coalesce((SELECT ${column} FROM document_versions
+    WHERE version_id = ${version.versionId}), ${column})`;
+  return [
+    sql`UPDATE documents SET title = ${given(sql`title`)}, tags = ${given(sql`tags`)},
+        metadata = ${given(sql`metadata`)}, expires_at = ${given(sql`expires_at`)}, updated_at = ${now}
+      WHERE document_id = ${version.documentId}`,
+    sql`DELETE FROM document_versions WHERE version_id = ${version.versionId}`,
+  ];
+}
+
+export function insertModel(modelId: string, dimensions: number): Statement {
+  return sql`INSERT INTO embedding_models (model_id, dimensions) VALUES (${modelId}, ${dimensions})
+    ON CONFLICT (model_id) DO NOTHING`;
+}
+
+export async function selectModelKey(db: Database, modelId: string): Promise<number | null> {
+  const rows = await db.query<{ model_key: number }>(
+    sql`SELECT model_key FROM embedding_models WHERE model_id = ${modelId}`,
+  );
+  return rows[0]?.model_key ?? null;
+}
+
+export async function selectStoredParts(db: Database, versionId: string, modelKey: number): Promise<Set<number>> {
+  const rows = await db.query<{ part: number }>(sql`SELECT part FROM chunk_vectors
+    WHERE version_id = ${versionId} AND model_key = ${modelKey}`);
+  return new Set(rows.map((row) => row.part));
+}
+
+export interface CachedEmbedding {
+  hash: string;
+  scale: number;
+  codes: Uint8Array;
+}
+
+/** Hashes are hex. What is missing in the answer is not cached. */
+export async function selectCachedEmbeddings(
+  db: Database,
+  modelKey: number,
+  hashes: readonly string[],
+): Promise<Map<string, CachedEmbedding>> {
+  const rows = await db.query<{ hash: string; scale: number; codes: Uint8Array }>(sql`
+    SELECT lower(hex(e.text_hash)) AS hash, e.scale, e.codes
+    FROM json_each(${JSON.stringify(hashes)}) h CROSS JOIN embedding_cache e
+      ON e.model_key = ${modelKey} AND e.text_hash = unhex(h.value)`);
+  return new Map(rows.map((row) => [row.hash, row]));
+}
+
+export function insertCachedEmbedding(modelKey: number, documentId: string, entry: CachedEmbedding): Statement {
+  return sql`INSERT INTO embedding_cache (model_key, text_hash, document_id, scale, codes)
+    VALUES (${modelKey}, unhex(${entry.hash}), ${documentId}, ${entry.scale}, ${entry.codes}) ON CONFLICT DO NOTHING`;
+}
+
+export function insertVectors(part: {
+  versionId: string;
+  modelKey: number;
+  part: number;
+  ordinals: Uint8Array;
+  scales: Uint8Array;
+  codes: Uint8Array;
+  pieceCount: number;
+}): Statement {
+  return sql`INSERT INTO chunk_vectors (version_id, model_key, part, piece_count, ordinals, scales, codes)
+    VALUES (${part.versionId}, ${part.modelKey}, ${part.part}, ${part.pieceCount}, ${part.ordinals}, ${part.scales}, ${part.codes})
+    ON CONFLICT DO NOTHING`;
+}
+
+export function endEmbedding(version: Pick<VersionState, 'versionId' | 'documentId'>): Statement[] {
+  return [
+    sql`UPDATE document_versions SET embedded_at = ${now} WHERE version_id = ${version.versionId}`,
+    sql`UPDATE documents SET status = 'ready', updated_at = ${now}
+      WHERE document_id = ${version.documentId} AND current_version_id = ${version.versionId}`,
+  ];
+}
+
+export async function selectCurrentVersionId(db: Database, documentId: string): Promise<string | null> {
+  const rows = await db.query<{ current_version_id: string | null }>(
+    sql`SELECT current_version_id FROM documents WHERE document_id = ${documentId}`,
+  );
+  return rows[0]?.current_version_id ?? null;
+}
+
+/** Takes a stretch of chunks out of the word index, before they are put in again under another title. */
+export function deleteWords(chunkSeqs: readonly number[]): Statement {
+  return sql`DELETE FROM chunk_words WHERE rowid IN (SELECT value FROM json_each(${JSON.stringify(chunkSeqs)}))`;
+}
+
+function toVersionState(row: Row): VersionState {
+  const currentId = row.current_version_id as string | null;
+  return {
+    versionId: row.version_id as string,
+    documentId: row.document_id as string,
+    number: row.number as number,
+    title: row.title as string | null,
+    url: row.url as string | null,
+    storageKey: row.storage_key as string | null,
+    fileName: row.file_name as string | null,
+    mediaType: row.media_type as string | null,
+    charset: row.charset as string | null,
+    contentHash: row.content_hash as string | null,
+    language: row.language as string | null,
+    chunker: row.chunker as string | null,
+    chunkCount: row.chunk_count as number | null,
+    indexedCount: row.indexed_count as number,
+    warnings: JSON.parse(row.warnings as string),
+    isFetched: row.fetched_at !== null,
+    isParsed: row.parsed_at !== null,
+    isChunked: row.chunked_at !== null,
+    isIndexed: row.indexed_at !== null,
+    isEmbedded: row.embedded_at !== null,
+    documentTitle: row.document_title as string,
+    current:
+      currentId === null
+        ? null
+        : {
+            versionId: currentId,
+            contentHash: row.current_hash as string | null,
+            chunker: row.current_chunker as string | null,
+            chunkCount: row.current_chunk_count as number | null,
+          },
+  };
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { type QuantisedVector, quantise } from '../../base/quantised-vector.ts';
+import type { Database } from '../../db/database.ts';
+import { AppError } from '../../errors/app-error.ts';
+import type { JobContext } from '../../jobs/index.ts';
+import type { EmbeddingModel } from '../../providers/models.ts';
+import { piecesOf } from '../chunking/pieces.ts';
+import {
+  endEmbedding,
+  insertCachedEmbedding,
+  insertModel,
+  insertVectors,
+  type StoredChunk,
+  selectCachedEmbeddings,
+  selectModelKey,
+  selectStoredChunks,
+  selectStoredParts,
+  type VersionState,
+} from '../queries.ts';
+import { type Stage, writeFor } from './stage.ts';
+
+/** Passages whose vectors share a row: few rows to read in a search, small enough to write often. */
+const CHUNKS_PER_PART = 64;
+
+/** Stores vectors for every passage, a part at a time; parts and texts that are there already are not embedded again. */
+export const embedStage: Stage = async (deps, version, context) => {
+  const model = deps.embeddingModel;
+  if (version.isEmbedded || model === null) return;
+  const modelKey = await modelKeyOf(deps.db, model, version, context);
+  const stored = await selectStoredParts(deps.db, version.versionId, modelKey);
+  const total = version.chunkCount ?? 0;
+  for (let part = 0; part * CHUNKS_PER_PART < total; part++) {
+    if (stored.has(part)) continue;
+    context.progress('embed', part * CHUNKS_PER_PART, total);
+    const chunks = await selectStoredChunks(deps.db, version.versionId, part * CHUNKS_PER_PART, CHUNKS_PER_PART);
+    const pieces = piecesFor(chunks, version, model.maxChars);
+    const vectors = await embedPieces(deps.db, model, modelKey, version, pieces, context);
+    const packed = pack(pieces, vectors, model.dimensions);
+    await writeFor(version, context, [insertVectors({ versionId: version.versionId, modelKey, part, ...packed })]);
+  }
+  await writeFor(version, context, endEmbedding(version));
+  context.progress('embed', total, total);
+};
+
+interface Piece {
+  ordinal: number;
+  text: string;
+  hash: string;
+}
+
+function piecesFor(chunks: readonly StoredChunk[], version: VersionState, maxChars: number): Piece[] {
+  const title = version.title ?? version.documentTitle;
+  return chunks.flatMap((chunk) =>
+    piecesOf(chunk.text, title, maxChars).map((text) => ({
+      ordinal: chunk.ordinal,
+      text,
+      hash: createHash('sha256').update(text).digest('hex'),
+    })),
+  );
+}
+
+async function embedPieces(
+  db: Database,
+  model: EmbeddingModel,
+  modelKey: number,
+  version: VersionState,
+  pieces: readonly Piece[],
+  context: JobContext,
+): Promise<Map<string, QuantisedVector>> {
+  const hashes = [...new Set(pieces.map((piece) => piece.hash))];
+  const known = await selectCachedEmbeddings(db, modelKey, hashes);
+  const vectors = new Map<string, QuantisedVector>();
+  for (const [hash, entry] of known) vectors.set(hash, { scale: entry.scale, codes: new Int8Array(entry.codes) });
+  const missing = [...new Map(pieces.map((piece) => [piece.hash, piece.text]))].filter(([hash]) => !vectors.has(hash));
+  for (let from = 0; from < missing.length; from += model.batchSize) {
+    context.signal.throwIfAborted();
+    const batch = missing.slice(from, from + model.batchSize);
+    const embedded = await model.embed(
+      batch.map(([, text]) => text),
+      { purpose: 'document', signal: context.signal },
+    );
+    const fresh = batch.map(([hash], index) => ({ hash, vector: quantise(embedded[index]!) }));
+    for (const { hash, vector } of fresh) vectors.set(hash, vector);
+    // Kept batch by batch: a provider is not paid twice for what a kill interrupts.
+    const rows = fresh.map(({ hash, vector: { scale, codes } }) =>
+      insertCachedEmbedding(modelKey, version.documentId, { hash, scale, codes: new Uint8Array(codes.buffer) }),
+    );
+    await writeFor(version, context, rows);
+  }
+  return vectors;
+}
+
+function pack(pieces: readonly Piece[], vectors: ReadonlyMap<string, QuantisedVector>, dimensions: number) {
+  const ordinals = new Int32Array(pieces.length);
+  const scales = new Float32Array(pieces.length);
+  const codes = new Int8Array(pieces.length * dimensions);
+  for (const [index, piece] of pieces.entries()) {
+    const vector = vectors.get(piece.hash)!;
+    ordinals[index] = piece.ordinal;
+    scales[index] = vector.scale;
+    codes.set(vector.codes, index * dimensions);
+  }
+  return {
+    pieceCount: pieces.length,
+    ordinals: new Uint8Array(ordinals.buffer),
+    scales: new Uint8Array(scales.buffer),
+    codes: new Uint8Array(codes.buffer),
+  };
+}
+
+async function modelKeyOf(
+  db: Database,
+  model: EmbeddingModel,
+  version: VersionState,
+  context: JobContext,
+): Promise<number> {
+  const known = await selectModelKey(db, model.id);
+  if (known !== null) return known;
+  await writeFor(version, context, [insertModel(model.id, model.dimensions)]);
+  const added = await selectModelKey(db, model.id);
+  if (added === null) throw new AppError('internal', 'The embedding model could not be registered');
+  return added;
+}

@@ -1,0 +1,36 @@
+import { createReadStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AppError } from '../../errors/app-error.ts';
+import { storeFetched } from '../queries.ts';
+import { type Stage, writeFor } from './stage.ts';
+
+/** Brings what lies behind a URL into the storage. Uploads are there already. */
+export const fetchStage: Stage = async (deps, version, context) => {
+  if (version.isFetched || version.url === null) return;
+  context.progress('fetch', 0, 1);
+  const directory = await mkdtemp(join(deps.temporaryDirectory, 'fetch-'));
+  try {
+    const path = join(directory, 'body');
+    const fetched = await deps.fetchToFile(version.url, path, context.signal);
+    if (fetched.bytes === 0) throw new AppError('empty_file', 'The URL answered with nothing');
+    const stored = await deps.storage.put(createReadStream(path), { maxBytes: deps.maxBytes });
+    try {
+      await writeFor(version, context, [
+        storeFetched(version.versionId, {
+          storageKey: stored.key,
+          bytes: stored.bytes,
+          contentHash: stored.sha256,
+          fileName: fetched.fileName,
+          charset: fetched.charset,
+        }),
+      ]);
+    } catch (error) {
+      await deps.storage.delete(stored.key);
+      throw error;
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+  context.progress('fetch', 1, 1);
+};

@@ -1,0 +1,38 @@
+import type { Database } from '../../db/database.ts';
+import type { Statement } from '../../db/sql.ts';
+import type { JobContext } from '../../jobs/index.ts';
+import type { EmbeddingModel } from '../../providers/models.ts';
+import type { Storage } from '../../storage/index.ts';
+import type { ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
+import { requireMayWrite, type VersionState } from '../queries.ts';
+import type { FetchedFile } from '../sources/guarded-fetch.ts';
+
+/** What the stages work with. */
+export interface PipelineDependencies {
+  db: Database;
+  storage: Storage;
+  /** Null: documents are found by words only. */
+  embeddingModel: EmbeddingModel | null;
+  /** Directory for files on their way to the storage. */
+  temporaryDirectory: string;
+  maxBytes: number;
+  limits: ParseInput['limits'];
+  fetchToFile(url: string, path: string, signal: AbortSignal): Promise<FetchedFile>;
+  detectMediaType(path: string, fileName: string | null): Promise<string>;
+  parse(input: ParseInput, signal: AbortSignal): Promise<ParsedDocument>;
+}
+
+/**
+ * One step from a source to an answerable document. It stores what it made before it returns, and skips what an earlier
+ * attempt has stored, so a job goes on where the last one stopped.
+ */
+export type Stage = (deps: PipelineDependencies, version: VersionState, context: JobContext) => Promise<void>;
+
+/** Writes behind the checks that the claim still holds and that the subject may still write the document. */
+export async function writeFor(
+  version: VersionState,
+  context: JobContext,
+  statements: readonly Statement[],
+): Promise<void> {
+  await context.write([requireMayWrite(context.subject, version.documentId), ...statements]);
+}

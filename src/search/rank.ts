@@ -1,0 +1,140 @@
+import { detectLanguage } from '../base/language.ts';
+import { AppError } from '../errors/app-error.ts';
+import type { EmbeddingModel } from '../providers/models.ts';
+import { fuseWeighted } from './fusion.ts';
+import { toFtsQuery } from './keyword-query.ts';
+import { hasDocumentsWithoutVectors, selectByWords, selectPassages, selectVectorRows } from './queries.ts';
+import type {
+  Candidate,
+  Degradation,
+  ScoreName,
+  SearchAnswer,
+  SearchDependencies,
+  SearchRequest,
+  SearchResult,
+} from './search.ts';
+import { scanVectors } from './vector-scan.ts';
+
+/** Length of each list that fusion sees; scores are scaled over it. */
+const LIST_LENGTH = 100;
+
+interface Ranked {
+  chunkId: string;
+  score: number;
+  scores: SearchResult['scores'];
+}
+
+/** Passages by the words of the query (BM25); `[]` when the query has none. */
+export async function searchKeyword(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
+  const found = await rankByWords(deps, request);
+  return { results: await readResults(deps, request, withScore(found, 'keyword')), degraded: [] };
+}
+
+/** Passages by meaning. Throws `provider_unavailable` where no embedding model is set up or it does not answer. */
+export async function searchVector(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
+  if (deps.embeddingModel === null) {
+    throw new AppError('provider_unavailable', 'No embedding model is set up (EMBEDDING_PROVIDER=none)');
+  }
+  const found = await rankByMeaning(deps, deps.embeddingModel, request);
+  return {
+    results: await readResults(deps, request, withScore(found, 'vector')),
+    degraded: await pendingVectors(deps, request),
+  };
+}
+
+/**
+ * Both lists, fused by a weighted sum of their scaled scores. Where the model's language is not the query's, or the model
+ * does not answer, the words alone decide; the latter is said in `degraded`.
+ */
+export async function searchHybrid(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
+  const model = deps.embeddingModel;
+  const weight = model === null ? 0 : await vectorWeight(model, request.query);
+  const [words, meaning, pending] = await Promise.all([
+    rankByWords(deps, request),
+    weight === 0 ? [] : rankByMeaning(deps, model!, request).catch((error) => degrade(deps, error)),
+    weight === 0 ? [] : pendingVectors(deps, request),
+  ]);
+  const degraded: Degradation[] = [...pending];
+  if (meaning === null) degraded.push('embedding_unavailable');
+  const ranked = fuse(words, meaning ?? [], weight);
+  return { results: await readResults(deps, request, ranked), degraded };
+}
+
+async function rankByWords(deps: SearchDependencies, request: SearchRequest): Promise<Candidate[]> {
+  const ftsQuery = toFtsQuery(request.query);
+  if (ftsQuery === null) return [];
+  return selectByWords(deps.db, request.subject, request.filters, ftsQuery, LIST_LENGTH);
+}
+
+async function rankByMeaning(
+  deps: SearchDependencies,
+  model: EmbeddingModel,
+  request: SearchRequest,
+): Promise<Candidate[]> {
+  const rows = await selectVectorRows(deps.db, request.subject, request.filters, model.id);
+  if (rows.length === 0) return [];
+  const [query] = await model.embed([request.query.slice(0, model.maxChars)], { purpose: 'query' });
+  return scanVectors(deps.db, rows, query!, LIST_LENGTH);
+}
+
+function degrade(deps: SearchDependencies, error: unknown): null {
+  deps.onDegraded('embedding', error);
+  return null;
+}
+
+async function pendingVectors(deps: SearchDependencies, request: SearchRequest): Promise<Degradation[]> {
+  const isPending = await hasDocumentsWithoutVectors(deps.db, request.subject, request.filters);
+  return isPending ? ['vectors_pending'] : [];
+}
+
+/** 0 for a query in a language the model does not know. A query too short to tell counts as known if its script is Latin. */
+async function vectorWeight(model: EmbeddingModel, query: string): Promise<number> {
+  if (model.languages === null) return model.hybridWeight;
+  const language = await detectLanguage(query);
+  const fits = language === null ? !/[^\p{Script=Latin}\P{L}]/u.test(query) : model.languages.includes(language);
+  return fits ? model.hybridWeight : 0;
+}
+
+function fuse(words: readonly Candidate[], meaning: readonly Candidate[], weight: number): Ranked[] {
+  const asItems = (list: readonly Candidate[]) => list.map(({ chunkId, score }) => ({ id: chunkId, score }));
+  const fused = fuseWeighted(
+    [
+      { name: 'keyword', weight: 1 - weight, items: asItems(words) },
+      { name: 'vector', weight, items: asItems(meaning) },
+    ],
+    LIST_LENGTH,
+  );
+  const keyword = new Map(words.map(({ chunkId, score }) => [chunkId, score]));
+  const vector = new Map(meaning.map(({ chunkId, score }) => [chunkId, score]));
+  return fused.map(({ id, score }) => ({
+    chunkId: id,
+    score,
+    scores: { ...given('keyword', keyword.get(id)), ...given('vector', vector.get(id)), fused: score },
+  }));
+}
+
+function given(name: ScoreName, score: number | undefined): SearchResult['scores'] {
+  return score === undefined ? {} : { [name]: score };
+}
+
+function withScore(candidates: readonly Candidate[], name: ScoreName): Ranked[] {
+  return candidates.map(({ chunkId, score }) => ({ chunkId, score, scores: { [name]: score } }));
+}
+
+async function readResults(
+  deps: SearchDependencies,
+  request: SearchRequest,
+  ranked: readonly Ranked[],
+): Promise<SearchResult[]> {
+  const top = ranked.slice(0, request.limit);
+  if (top.length === 0) return [];
+  const passages = await selectPassages(
+    deps.db,
+    request.subject,
+    top.map(({ chunkId }) => chunkId),
+  );
+  return top.flatMap(({ chunkId, score, scores }) => {
+    const passage = passages.get(chunkId);
+    return passage === undefined ? [] : [{ ...passage, score, scores }];
+  });
+}
