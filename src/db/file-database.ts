@@ -130,10 +130,17 @@ async function openReader(path: string, deadlineMs: number, writer: Writer): Pro
   }
 }
 
-/** The content is private: the umask of a service must not make it readable for everybody. */
+/**
+ * The content is private: the umask of a service must not make it readable for everybody. A file that exists is not even
+ * opened: closing it here would drop the POSIX locks that other connections of this process hold on it.
+ */
 async function createPrivately(path: string): Promise<void> {
-  const file = await open(path, 'a', 0o600);
-  await file.close();
+  try {
+    const file = await open(path, 'wx', 0o600);
+    await file.close();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 function toPlainRow(row: Row): Row {

@@ -1,7 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import { type Database, requireThat } from './database.ts';
-import { backUp } from './migration-backup.ts';
+import { backUp, removeOldBackups } from './migration-backup.ts';
 import { type Migration, readMigrations } from './migration-files.ts';
 import { now, type Statement, sql } from './sql.ts';
 
@@ -55,14 +56,31 @@ export async function migrate(
   options: { backupDir?: string } = {},
 ): Promise<MigrateResult> {
   const { current, pending } = await schemaState(database, directory);
-  const backup = current > 0 && pending.length > 0 ? await backUpFile(database, current, options.backupDir) : null;
+  if (pending.length === 0) return { applied: [], backupPath: null };
+  const { path } = database;
+  if (current === 0 || path === null)
+    return { applied: await applyAll(database, directory, pending), backupPath: null };
+
+  const backupDir = options.backupDir ?? dirname(path);
+  const backupPath = await backUp(database, path, backupDir, current);
+  const applied = await applyAll(database, directory, pending);
+  if (applied.length === 0) {
+    // Others were faster, and the copy may show what they made; they have one of the state before.
+    await rm(backupPath);
+    return { applied, backupPath: null };
+  }
+  await removeOldBackups(path, backupDir);
+  return { applied, backupPath };
+}
+
+async function applyAll(database: Database, directory: string, pending: readonly Migration[]): Promise<number[]> {
   const applied: number[] = [];
   for (const migration of pending) {
     if (await apply(database, migration)) applied.push(migration.version);
   }
-  // Whoever came first may have been of another version.
+  // Whoever was faster may have been of another version.
   await schemaState(database, directory);
-  return { applied, backupPath: backup };
+  return applied;
 }
 
 interface AppliedMigration {
@@ -92,11 +110,6 @@ function assertSame(applied: AppliedMigration, known: Migration | undefined): vo
     'schema_mismatch',
     `Migration ${file} was changed after this database had applied it: install the version that made the database.`,
   );
-}
-
-async function backUpFile(database: Database, current: number, backupDir?: string): Promise<string | null> {
-  if (database.path === null) return null;
-  return backUp(database, database.path, backupDir ?? dirname(database.path), current);
 }
 
 /** Whether this call applied it; false where another process was faster. */

@@ -6,8 +6,8 @@ import type { Database } from './database.ts';
 const BACKUPS_KEPT = 3;
 
 /**
- * Copies the database to `<name>.schema-<version>-<time>.backup` in `directory` and removes all but the newest three of such
- * copies. The name appears only once the copy is complete and on the disk. Answers its path.
+ * Copies the database to `<name>.schema-<version>-<time>.backup` in `directory` and answers the path. The name appears only
+ * once the copy is complete and on the disk.
  */
 export async function backUp(database: Database, path: string, directory: string, version: number): Promise<string> {
   const name = basename(path);
@@ -22,8 +22,16 @@ export async function backUp(database: Database, path: string, directory: string
   } finally {
     await rm(partial, { force: true });
   }
-  await removeOldest(directory, name);
   return target;
+}
+
+/** Removes all but the newest three copies that `backUp` has made of the database at `path`. */
+export async function removeOldBackups(path: string, directory: string): Promise<void> {
+  const name = basename(path);
+  const backups = (await readdir(directory))
+    .filter((entry) => entry.startsWith(`${name}.schema-`) && entry.endsWith('.backup'))
+    .sort();
+  for (const backup of backups.slice(0, -BACKUPS_KEPT)) await rm(join(directory, backup), { force: true });
 }
 
 async function syncToDisk(path: string): Promise<void> {
@@ -34,11 +42,4 @@ async function syncToDisk(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-async function removeOldest(directory: string, name: string): Promise<void> {
-  const backups = (await readdir(directory))
-    .filter((entry) => entry.startsWith(`${name}.schema-`) && entry.endsWith('.backup'))
-    .sort();
-  for (const backup of backups.slice(0, -BACKUPS_KEPT)) await rm(join(directory, backup), { force: true });
 }

@@ -32,7 +32,7 @@ export class ReaderPool {
 
   constructor(path: string, size: number) {
     this.#path = path;
-    this.#size = size;
+    this.#size = Math.max(1, size);
   }
 
   query(text: string, bindings: readonly Binding[]): Promise<Row[]> {

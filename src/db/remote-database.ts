@@ -8,9 +8,6 @@ import type { Row, Sql, SqlOutput, Statement } from './sql.ts';
 import { assertBatchStep, assertReads } from './statement-check.ts';
 import { toBindings } from './values.ts';
 
-/** Pauses before a read is asked again. Together they outlast a restart of a proxy, and stay below a request's patience. */
-const READ_RETRY_PAUSES_MS = [50, 200, 800];
-
 export interface RemoteDatabaseOptions {
   /** `libsql:`, `https:` or `http:`. */
   readonly url: string;
@@ -19,6 +16,8 @@ export interface RemoteDatabaseOptions {
   readonly busyTimeoutMs?: number;
   /** How long one answer of the server may take. Default 30,000. */
   readonly requestTimeoutMs?: number;
+  /** Pauses before a read is asked again. Default 50, 200, 800: enough for a proxy's hiccup, less than a caller's patience. */
+  readonly readRetryPausesMs?: readonly number[];
 }
 
 /**
@@ -26,8 +25,8 @@ export interface RemoteDatabaseOptions {
  * that does not enforce foreign keys, database_unavailable when the server cannot be reached.
  */
 export async function openRemoteDatabase(options: RemoteDatabaseOptions): Promise<Database> {
-  const { busyTimeoutMs = 10_000, requestTimeoutMs = 30_000 } = options;
-  const database = new RemoteDatabase(connect(options, requestTimeoutMs), busyTimeoutMs);
+  const { busyTimeoutMs = 10_000, readRetryPausesMs = [50, 200, 800] } = options;
+  const database = new RemoteDatabase(connect(options), { busyTimeoutMs, readRetryPausesMs });
   try {
     await assertForeignKeys(database);
     return database;
@@ -37,22 +36,24 @@ export async function openRemoteDatabase(options: RemoteDatabaseOptions): Promis
   }
 }
 
+type Patience = Required<Pick<RemoteDatabaseOptions, 'busyTimeoutMs' | 'readRetryPausesMs'>>;
+
 class RemoteDatabase implements Database {
   readonly path = null;
   readonly #client: Client;
-  readonly #busyTimeoutMs: number;
+  readonly #patience: Patience;
   readonly #running = new Set<Promise<unknown>>();
   #isClosing = false;
 
-  constructor(client: Client, busyTimeoutMs: number) {
+  constructor(client: Client, patience: Patience) {
     this.#client = client;
-    this.#busyTimeoutMs = busyTimeoutMs;
+    this.#patience = patience;
   }
 
   async query<R = Row>(statement: Statement<R>): Promise<R[]> {
     assertReads(statement.text);
     const prepared = toClientStatement(statement);
-    const result = await this.#run(() => retryReads(() => this.#client.execute(prepared)));
+    const result = await this.#run(() => this.#retryRead(() => this.#client.execute(prepared)));
     return toRows(result) as R[];
   }
 
@@ -84,7 +85,7 @@ class RemoteDatabase implements Database {
   /** Every request is a connection of its own to the server, so one that failed leaves nothing behind to reconnect. */
   async #run<T>(request: () => Promise<T>): Promise<T> {
     if (this.#isClosing) throw new AppError('database_unavailable', 'The database is closed.');
-    const running = retryWhileBusy(request, isRemoteBusy, performance.now() + this.#busyTimeoutMs);
+    const running = retryWhileBusy(request, isRemoteBusy, performance.now() + this.#patience.busyTimeoutMs);
     this.#running.add(running);
     try {
       return await running;
@@ -94,9 +95,21 @@ class RemoteDatabase implements Database {
       this.#running.delete(running);
     }
   }
+
+  async #retryRead<T>(read: () => Promise<T>): Promise<T> {
+    for (const pauseMs of this.#patience.readRetryPausesMs) {
+      try {
+        return await read();
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+      }
+      await delay(pauseMs * (0.5 + Math.random()));
+    }
+    return read();
+  }
 }
 
-function connect({ url, authToken }: RemoteDatabaseOptions, requestTimeoutMs: number): Client {
+function connect({ url, authToken, requestTimeoutMs = 30_000 }: RemoteDatabaseOptions): Client {
   try {
     return createClient({
       url,
@@ -119,18 +132,6 @@ async function assertForeignKeys(database: Database): Promise<void> {
   const [row] = await database.query<{ foreign_keys: number }>({ text: 'PRAGMA foreign_keys', values: [] });
   if (row?.foreign_keys === 1) return;
   throw new AppError('config_invalid', 'The database server does not enforce foreign keys; switch them on there.');
-}
-
-async function retryReads<T>(read: () => Promise<T>): Promise<T> {
-  for (const pauseMs of READ_RETRY_PAUSES_MS) {
-    try {
-      return await read();
-    } catch (error) {
-      if (!isTransient(error)) throw error;
-    }
-    await delay(pauseMs * (0.5 + Math.random()));
-  }
-  return read();
 }
 
 function toClientStatement({ text, values }: Sql): InStatement {

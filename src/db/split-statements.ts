@@ -33,20 +33,19 @@ export function splitStatements(script: string): string[] {
 
 /**
  * The word that says what a statement does: SELECT, INSERT, PRAGMA and so on, and for a WITH the verb after its common
- * table expressions. Empty text gives `''`.
+ * table expressions. `''` where there is none.
  */
 export function statementVerb(text: string): string {
   let depth = 0;
-  let first = '';
+  let isWith = false;
   for (const token of tokens(text)) {
     if (token.text === '(') depth += 1;
-    else if (token.text === ')') depth -= 1;
+    if (token.text === ')') depth -= 1;
     if (token.kind !== 'word' || depth > 0) continue;
-    if (first === '' && token.text !== 'WITH') return token.text;
-    if (first !== '' && WITH_VERBS.has(token.text)) return token.text;
-    first = token.text;
+    if (isWith ? WITH_VERBS.has(token.text) : token.text !== 'WITH') return token.text;
+    isWith = true;
   }
-  return first;
+  return '';
 }
 
 const WITH_VERBS = new Set(['SELECT', 'VALUES', 'INSERT', 'REPLACE', 'UPDATE', 'DELETE']);
