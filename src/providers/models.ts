@@ -3,6 +3,7 @@
 export interface EmbeddingModel {
   /** Stored with each vector; vectors of different ids are never compared. Includes provider, name and version. */
   readonly id: string;
+  /** 0 until the first `embed` where a remote model decides and none are configured. */
   readonly dimensions: number;
   /** Weight of the vector list in hybrid search, 0..1, before the language rule. */
   readonly hybridWeight: number;

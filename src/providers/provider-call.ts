@@ -16,7 +16,7 @@ export async function callModel<T>(options: CallOptions, work: (signal: AbortSig
   } catch (error) {
     throw deadline.toError(error, 'provider_invalid_answer', 'gave an answer that could not be read');
   } finally {
-    deadline.end();
+    deadline.pause();
   }
 }
 
@@ -45,12 +45,6 @@ export class Deadline {
 
   pause(): void {
     clearTimeout(this.#timer);
-  }
-
-  /** Stops the clock, and a connection that is still open with it. */
-  end(): void {
-    this.pause();
-    this.#ended.abort();
   }
 
   /**

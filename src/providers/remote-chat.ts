@@ -93,7 +93,7 @@ export function remoteChat(
     } catch (error) {
       throw deadline.toError(error, 'provider_unavailable', 'broke off its answer');
     } finally {
-      deadline.end();
+      deadline.pause();
     }
   }
 
