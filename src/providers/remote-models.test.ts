@@ -338,7 +338,7 @@ describe.each(callers)('$name', ({ start, call }) => {
     const caller = new AbortController();
     const work = call(server.url, { maxAttempts: 2 }, caller.signal);
     const outcome = expect(work).rejects.toThrow('enough');
-    await expect.poll(() => server.requests.length).toBe(1);
+    await expect.poll(() => server.requests.length, { timeout: 20_000 }).toBe(1);
     caller.abort(new Error('enough'));
     await outcome;
     await server.requests[0]!.abandoned;

@@ -3,7 +3,7 @@ import { lookup as systemLookup } from 'node:dns/promises';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import { isPublicAddress } from './address-rules.ts';
-import { type OutboundRules, refusedAddress, unbracketed } from './url-rules.ts';
+import { type OutboundRules, portOf, refusedAddress, unbracketed } from './url-rules.ts';
 
 /** All addresses of a host name, as `dns.lookup` with `all` gives them. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>;
@@ -28,7 +28,7 @@ export function guardedConnector(options: ConnectorOptions): buildConnector.conn
   const { rules, connectTimeoutMs, resolve = resolveBySystem, dial = dialWithUndici } = options;
 
   return (target, callback) => {
-    if (rules.opensHost(target.hostname, portOfTarget(target))) {
+    if (rules.opensHost(target.hostname, portOf(target))) {
       return dial(lookupWith(resolve), connectTimeoutMs)(target, callback);
     }
     const literal = unbracketed(target.hostname);
@@ -42,11 +42,6 @@ export function guardedConnector(options: ConnectorOptions): buildConnector.conn
       return callback(...outcome);
     });
   };
-}
-
-function portOfTarget(target: buildConnector.Options): string {
-  if (target.port !== '') return target.port;
-  return target.protocol === 'https:' ? '443' : '80';
 }
 
 function isPublicPeer(socket: Socket): boolean {

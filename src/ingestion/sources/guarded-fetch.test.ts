@@ -292,6 +292,12 @@ test('proxy variables of the environment are ignored', async () => {
   expect(proxy.requests).toHaveLength(0);
 });
 
+test('a file that cannot be written is not blamed on the server', async () => {
+  const { url, host } = await site((_request, response) => response.end('hello'));
+  const work = fetchFrom(url, { allow: [host], path: join(folder, 'missing', 'body') });
+  await expect(work).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
 test('a name that does not resolve fails', async () => {
   const resolve = async () => {
     throw Object.assign(new Error('no such host'), { code: 'ENOTFOUND' });

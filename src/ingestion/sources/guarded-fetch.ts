@@ -15,6 +15,15 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_HEADERS_TIMEOUT_MS = 10_000;
 const DEFAULT_TOTAL_TIMEOUT_MS = 60_000;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const FILE_ERROR_CODES: ReadonlySet<unknown> = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EROFS',
+  'ENOENT',
+  'ENOTDIR',
+  'EISDIR',
+]);
 const REQUEST_HEADERS = { 'user-agent': 'anyrag', accept: '*/*', 'accept-encoding': 'gzip, br' };
 
 export interface FetchToFileOptions {
@@ -47,7 +56,7 @@ export interface FetchedFile extends ResponseName {
  * cookies are sent, proxy variables of the environment are ignored, and each hop of a redirect is judged like the first.
  *
  * Throws `url_not_allowed`, `too_many_redirects`, `fetch_timeout`, `fetch_too_large`, `fetch_failed` (connection, name,
- * encoding, or a status other than 2xx, which the detail names), or the reason of `signal`.
+ * encoding, or a status other than 2xx, which the detail names), the reason of `signal`, or the error of the file system.
  */
 export async function fetchToFile(url: string, options: FetchToFileOptions): Promise<FetchedFile> {
   const rules = outboundRules(options.allow);
@@ -170,8 +179,13 @@ function tooLarge(maxBytes: number): AppError {
 function fetchError(error: unknown, time: AbortSignal, caller: AbortSignal | undefined): unknown {
   if (caller?.aborted === true) return caller.reason;
   if (time.aborted) return new AppError('fetch_timeout');
-  if (error instanceof AppError) return error;
+  if (error instanceof AppError || isFileError(error)) return error;
   return new AppError('fetch_failed', 'The server could not be reached or broke off its answer.', { cause: error });
+}
+
+/** A full disk is no fault of the server. Sockets fail in `connect`, `read` and `write`, with none of these codes. */
+function isFileError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && FILE_ERROR_CODES.has(error.code);
 }
 
 function one(header: string | string[] | undefined): string | null {

@@ -42,7 +42,8 @@ export function refusedAddress(): AppError {
   return refused('The host is not on the public internet.');
 }
 
-export function portOf(url: URL): string {
+/** The port of a URL or of a connector's target, both of which leave out the usual one. */
+export function portOf(url: { protocol: string; port: string }): string {
   if (url.port !== '') return url.port;
   return url.protocol === 'https:' ? '443' : '80';
 }
