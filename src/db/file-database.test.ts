@@ -68,6 +68,19 @@ describe('opening', () => {
     expect((await readFile(path)).includes('a-secret-to-forget')).toBe(false);
   });
 
+  test.skipIf(process.platform !== 'linux')('a second time in the process keeps the locks of the first', async () => {
+    await openFile();
+    const { ino } = await stat(path);
+    const locks = async () => {
+      const lines = (await readFile('/proc/locks', 'utf8')).split('\n');
+      return lines.filter((line) => line.includes(`:${ino} `)).map((line) => line.replace(/^\d+: /, ''));
+    };
+    const before = await locks();
+    await openFile();
+    expect(before).toHaveLength(1);
+    expect(await locks()).toEqual(before);
+  });
+
   test('of a file in a missing folder fails with database_unavailable', async () => {
     await expect(openFile({ path: join(directory, 'missing', 'test.db') })).rejects.toMatchObject({
       code: 'database_unavailable',

@@ -118,6 +118,17 @@ describe('migrate', () => {
     expect(await backups()).toEqual([]);
   });
 
+  test('applies each migration once when clients that all found it missing race', async () => {
+    await write('0001_people.sql', PEOPLE);
+    await write('0002_notes.sql', NOTES);
+    const clients = [database];
+    for (const _ of [1, 2, 3]) clients.push(await openFileDatabase({ path, durability: 'normal' }));
+    const results = await Promise.all(clients.map((client) => migrate(client, migrations)));
+    for (const client of clients.slice(1)) await client.close();
+    expect(results.flatMap(({ applied }) => applied).sort()).toEqual([1, 2]);
+    expect(await readElsewhere(path, 'SELECT count(*) AS n FROM people')).toEqual([{ n: 2 }]);
+  });
+
   test('works on a server, where it makes no copy', async () => {
     await write('0001_people.sql', PEOPLE);
     await onServer(async (remote) => {
