@@ -17,7 +17,7 @@ const READER_CACHE_KIB = 32_768;
 const JOURNAL_BYTES = 64 * 1024 * 1024;
 
 /** Readers wait inside SQLite only for the short moments in which another process recovers or resets the log. */
-export const READER_BUSY_TIMEOUT_MS = 50;
+const READER_BUSY_TIMEOUT_MS = 50;
 
 /**
  * Sets and verifies what a writing connection relies on. Larger pages suit rows of text and packed vectors, and can only be
