@@ -6,7 +6,12 @@ describe('sentences', () => {
   test.each([
     [
       'abbreviations and initials do not end one',
-      ['Dr. Smith met J. R. R. Tolkien, e.g. in the U.S. Army at 3.14 km.', 'He left.'],
+      [
+        'Dr. Smith met J. R. R. Tolkien, e.g. in the U.S. Army at 3.14 km.',
+        'It was 900 m. away.',
+        'It is 9 m.',
+        'He left.',
+      ],
     ],
     ['a dotted name ends one before a word that begins sentences', ['It happened in the U.S.', 'The law changed.']],
     ['numbering belongs to what it numbers', ['1. First things first.', '2. Then the rest.']],

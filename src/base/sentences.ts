@@ -98,8 +98,9 @@ function isFalseEnd(text: string, before: TextRange, after: TextRange): boolean 
   const lastWord = /([\p{L}\p{M}.]+)\.$/u.exec(tail)?.[1];
   if (lastWord !== undefined) {
     if (ABBREVIATIONS.has(lastWord.toLowerCase())) return true;
-    // Initials and dotted capitals, and the first letter of "z. B." or "p. 5".
-    return /^\p{L}$|\.\p{Lu}$/u.test(lastWord) && !SENTENCE_STARTERS.has(nextWord);
+    // "z. B.", "p. 5", but not "900 m. Then".
+    if (/^\p{Ll}$/u.test(lastWord)) return /^(?:\p{L}\.|\p{N})/u.test(text.slice(after.start, after.start + 3));
+    return /(?:^|\.)\p{Lu}$/u.test(lastWord) && !SENTENCE_STARTERS.has(nextWord);
   }
   return /(?:^|\s)\p{N}{1,2}\.$/u.test(tail) && AFTER_GERMAN_ORDINALS.has(nextWord);
 }

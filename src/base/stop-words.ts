@@ -8,7 +8,7 @@ export const ENGLISH_STOP_WORDS = list(
     'more most much must my myself no nor not of off on once only or other ought our ours out over own please same shall she ' +
     'should so some such tell than that the their theirs them themselves then there these they this those through to too under ' +
     "until up upon us very was we were what what's when where whether which while who who's whom whose why will with would you " +
-    'your yours yourself',
+    'yes your yours yourself',
 );
 
 /** The same for other languages with labelled or common use, in the words that `segmentWords` makes. */

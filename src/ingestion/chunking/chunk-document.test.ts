@@ -148,7 +148,7 @@ describe('tables and code', () => {
 });
 
 test('a chunk has the pages that it touches', () => {
-  const canonical = canonicalOf(paragraph(prose('a', 8), 3), paragraph(prose('b', 8), 4), paragraph(prose('c', 18), 5));
+  const canonical = canonicalOf(paragraph(prose('a', 8), 3), paragraph(prose('b', 8), 4), paragraph(prose('c', 40), 5));
   const pages = chunkDocument(canonical).map(({ pageStart, pageEnd }) => [pageStart, pageEnd]);
   expect(pages[0]).toEqual([3, 4]);
   expect(pages.at(-1)).toEqual([5, 5]);

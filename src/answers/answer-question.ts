@@ -1,0 +1,180 @@
+import { AppError } from '../errors/app-error.ts';
+import type { ChatModel, ChatUsage } from '../providers/models.ts';
+import {
+  type Degradation,
+  type SearchAnswer,
+  type SearchDependencies,
+  type SearchRequest,
+  type SearchResult,
+  searchHybrid,
+} from '../search/index.ts';
+import { CitationStream } from './citations.ts';
+import { extractiveAnswer } from './extractive.ts';
+import type { Citation, Passage } from './passage.ts';
+import { buildAnswerPrompt } from './prompts/answer-v1.ts';
+
+const MAX_OUTPUT_TOKENS = 1_024;
+
+export interface AnswerDependencies extends SearchDependencies {
+  /** Null: the best sentences are quoted. */
+  chatModel: ChatModel | null;
+  /** Told how many citations of an answer had nothing to stand on. */
+  onDroppedCitations(count: number): void;
+}
+
+export interface QuestionRequest extends SearchRequest {
+  /** A wish about form and tone. */
+  instruction: string | null;
+  signal: AbortSignal;
+}
+
+export interface PassageCitation extends Citation {
+  result: SearchResult;
+}
+
+export interface Answer {
+  /** Null when nothing was found, or nothing that answers. */
+  answer: string | null;
+  mode: 'llm' | 'extractive';
+  /** One for each quote; every `[n]` in `answer` is the number of one. `n` counts `results` from 1. */
+  citations: PassageCitation[];
+  results: SearchResult[];
+  degraded: Degradation[];
+  usage: ChatUsage | null;
+}
+
+export type AnswerEvent =
+  | { kind: 'results'; results: SearchResult[]; degraded: Degradation[] }
+  | { kind: 'delta'; text: string }
+  | { kind: 'answer'; answer: Answer };
+
+/**
+ * Answers from what the subject may see. The text of a model leaves only after its citations were checked; a model that
+ * fails is replaced by quoted sentences and `chat_unavailable`.
+ */
+export async function answerQuestion(deps: AnswerDependencies, request: QuestionRequest): Promise<Answer> {
+  const found = await searchHybrid(deps, request);
+  const passages = toPassages(found.results);
+  if (deps.chatModel === null || passages.length === 0) return quoteSentences(request, found, passages);
+  try {
+    const { system, prompt } = promptFor(deps.chatModel, request, found.results);
+    const { text, usage } = await deps.chatModel.generate({
+      system,
+      prompt,
+      maxOutputTokens: MAX_OUTPUT_TOKENS,
+      signal: request.signal,
+    });
+    const verified = new CitationStream(passages, allowedLinks(found.results));
+    const answer = verified.push(text) + verified.end();
+    return modelAnswer(deps, found, verified, answer, usage);
+  } catch (error) {
+    return withoutModel(deps, error, request, found, passages);
+  }
+}
+
+/**
+ * The same in steps: the results at once, the answer in verified pieces, the whole at the end. A model that fails before
+ * its first piece is replaced as above; one that fails later throws, since what was sent cannot be taken back.
+ */
+export async function* streamAnswer(deps: AnswerDependencies, request: QuestionRequest): AsyncGenerator<AnswerEvent> {
+  const found = await searchHybrid(deps, request);
+  yield { kind: 'results', ...found };
+  const passages = toPassages(found.results);
+  const model = deps.chatModel;
+  if (model === null || passages.length === 0) {
+    yield* whole(quoteSentences(request, found, passages));
+    return;
+  }
+  const verified = new CitationStream(passages, allowedLinks(found.results));
+  let sent = '';
+  try {
+    const { system, prompt } = promptFor(model, request, found.results);
+    const pieces = model.stream({ system, prompt, maxOutputTokens: MAX_OUTPUT_TOKENS, signal: request.signal });
+    for await (const piece of pieces) {
+      const text = verified.push(piece);
+      if (text === '') continue;
+      sent += text;
+      yield { kind: 'delta', text };
+    }
+  } catch (error) {
+    if (sent !== '') throw error;
+    yield* whole(withoutModel(deps, error, request, found, passages));
+    return;
+  }
+  const rest = verified.end();
+  if (rest !== '') yield { kind: 'delta', text: rest };
+  yield { kind: 'answer', answer: modelAnswer(deps, found, verified, sent + rest, null) };
+}
+
+function* whole(answer: Answer): Generator<AnswerEvent> {
+  if (answer.answer !== null) yield { kind: 'delta', text: answer.answer };
+  yield { kind: 'answer', answer };
+}
+
+function modelAnswer(
+  deps: AnswerDependencies,
+  found: SearchAnswer,
+  verified: CitationStream,
+  text: string,
+  usage: ChatUsage | null,
+): Answer {
+  if (verified.dropped > 0) deps.onDroppedCitations(verified.dropped);
+  const answer = text.trim();
+  return {
+    answer: answer === '' ? null : answer,
+    mode: 'llm',
+    citations: withResults(verified.citations, found.results),
+    ...found,
+    usage,
+  };
+}
+
+function withoutModel(
+  deps: AnswerDependencies,
+  error: unknown,
+  request: QuestionRequest,
+  found: SearchAnswer,
+  passages: readonly Passage[],
+): Answer {
+  request.signal.throwIfAborted();
+  if (!(error instanceof AppError)) throw error;
+  deps.onDegraded('chat', error);
+  const degraded: Degradation[] = [...found.degraded, 'chat_unavailable'];
+  return quoteSentences(request, { ...found, degraded }, passages);
+}
+
+function quoteSentences(request: QuestionRequest, found: SearchAnswer, passages: readonly Passage[]): Answer {
+  const quoted = extractiveAnswer(request.query, passages, allowedLinks(found.results));
+  return {
+    answer: quoted?.answer ?? null,
+    mode: 'extractive',
+    citations: withResults(quoted?.citations ?? [], found.results),
+    ...found,
+    usage: null,
+  };
+}
+
+function toPassages(results: readonly SearchResult[]): Passage[] {
+  return results.map(({ chunkId, text, score }, index) => ({ number: index + 1, chunkId, text, score }));
+}
+
+/** Passages in order until the model's budget is spent; the first is always sent, cut if need be. */
+function promptFor(model: ChatModel, request: QuestionRequest, results: readonly SearchResult[]) {
+  const passages = [];
+  let left = model.maxPromptChars;
+  for (const [index, { text, title }] of results.entries()) {
+    if (index > 0 && text.length > left) break;
+    passages.push({ number: index + 1, title, text: text.slice(0, Math.max(left, 0)).toWellFormed() });
+    left -= text.length;
+  }
+  return buildAnswerPrompt(request.query, passages, request.instruction ?? undefined);
+}
+
+/** An answer may show no address but those its sources come from. */
+function allowedLinks(results: readonly SearchResult[]): { allowedUrls: ReadonlySet<string> } {
+  return { allowedUrls: new Set(results.map(({ source }) => source).filter((source) => /^https?:/.test(source))) };
+}
+
+function withResults(citations: readonly Citation[], results: readonly SearchResult[]): PassageCitation[] {
+  return citations.map((citation) => ({ ...citation, result: results[citation.number - 1]! }));
+}
