@@ -104,17 +104,15 @@ function fuse(words: readonly Candidate[], meaning: readonly Candidate[], weight
     ],
     LIST_LENGTH,
   );
-  const keyword = new Map(words.map(({ chunkId, score }) => [chunkId, score]));
-  const vector = new Map(meaning.map(({ chunkId, score }) => [chunkId, score]));
-  return fused.map(({ id, score }) => ({
+  return fused.map(({ id, score, lists }) => ({
     chunkId: id,
     score,
-    scores: { ...given('keyword', keyword.get(id)), ...given('vector', vector.get(id)), fused: score },
+    scores: {
+      ...(lists.keyword && { keyword: lists.keyword.score }),
+      ...(lists.vector && { vector: lists.vector.score }),
+      fused: score,
+    },
   }));
-}
-
-function given(name: ScoreName, score: number | undefined): SearchResult['scores'] {
-  return score === undefined ? {} : { [name]: score };
 }
 
 function withScore(candidates: readonly Candidate[], name: ScoreName): Ranked[] {

@@ -116,6 +116,8 @@ async function modelKeyOf(
 ): Promise<number> {
   const known = await selectModelKey(db, model.id);
   if (known !== null) return known;
+  // A remote model whose dimensions are not configured knows them only after its first answer.
+  if (model.dimensions === 0) await model.embed(['dimensions'], { purpose: 'document', signal: context.signal });
   await writeFor(version, context, [insertModel(model.id, model.dimensions)]);
   const added = await selectModelKey(db, model.id);
   if (added === null) throw new AppError('internal', 'The embedding model could not be registered');

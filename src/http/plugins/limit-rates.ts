@@ -1,0 +1,24 @@
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyRequest } from 'fastify';
+import { AppError } from '../../errors/app-error.ts';
+import type { App } from '../app-types.ts';
+
+/** Counts requests per caller and route in this process. Users are counted wherever they come from, guests by address. */
+export async function limitRates(app: App, options: { perMinute: number }): Promise<void> {
+  await app.register(rateLimit, {
+    max: options.perMinute,
+    timeWindow: 60_000,
+    // After authentication, so that the caller is known; an upload is read later still, by its handler.
+    hook: 'preHandler',
+    keyGenerator: (request) => `${callerOf(request)} ${request.method} ${request.routeOptions.url ?? 'not_found'}`,
+    allowList: (request) => request.routeOptions.url === '/livez' || request.routeOptions.url === '/readyz',
+    errorResponseBuilder: (_request, context) =>
+      new AppError('rate_limited', `More than ${context.max} requests in a minute`, {
+        retryAfterSeconds: context.ttl / 1_000,
+      }),
+  });
+}
+
+export function callerOf(request: FastifyRequest): string {
+  return request.subject?.userId ?? `guest:${request.ip}`;
+}

@@ -1,0 +1,68 @@
+import type { FastifyRequest } from 'fastify';
+import { guestSubject, hasRole, type Scope, type Subject } from '../../access/index.ts';
+import { AppError } from '../../errors/app-error.ts';
+import type { App, RouteAccess } from '../app-types.ts';
+
+export interface AccessRules {
+  allowGuestRead: boolean;
+  allowGuestIngestion: boolean;
+  /** Throws `invalid_credentials`. */
+  authenticate(authorization: string): Promise<Subject>;
+}
+
+/** Decides for each request who acts and whether that caller may use the route at all, before its body is read. */
+export function requireAccess(app: App, rules: AccessRules): void {
+  app.decorateRequest('subject', null as unknown as Subject);
+  app.addHook('onRoute', (route) => {
+    if (route.config?.access === undefined)
+      throw new Error(`${String(route.method)} ${route.url} does not say who may call it`);
+  });
+  app.addHook('onRequest', async (request) => {
+    const access = request.routeOptions.config.access;
+    if (access === undefined || access.kind === 'open') return;
+    request.subject = await subjectOf(request, access, rules);
+  });
+}
+
+async function subjectOf(request: FastifyRequest, access: RouteAccess, rules: AccessRules): Promise<Subject> {
+  const { authorization } = request.headers;
+  if (authorization === undefined) return asGuest(access, rules);
+  const subject = await rules.authenticate(authorization);
+  requireScope(subject, access);
+  if (access.kind === 'system' && !hasRole(subject, ...access.roles)) throw new AppError('forbidden');
+  return subject;
+}
+
+/** Whoever sends no credentials is a guest; whoever sends bad ones is not. */
+function asGuest(access: RouteAccess, rules: AccessRules): Subject {
+  const isWelcome =
+    (access.kind === 'read' && rules.allowGuestRead) ||
+    (access.kind === 'ingest' && rules.allowGuestIngestion) ||
+    access.kind === 'job';
+  if (!isWelcome) throw new AppError('unauthenticated');
+  return guestSubject();
+}
+
+function requireScope(subject: Subject, access: RouteAccess): void {
+  if (subject.scopes === null) return;
+  const needed = neededScope(access);
+  if (needed === null || !subject.scopes.includes(needed)) {
+    const detail = needed === null ? 'An API key cannot do this; sign in' : `The API key lacks the scope ${needed}`;
+    throw new AppError('forbidden', detail);
+  }
+}
+
+function neededScope(access: RouteAccess): Scope | null {
+  switch (access.kind) {
+    case 'read':
+      return access.scope;
+    case 'ingest':
+      return 'ingest';
+    case 'job':
+      return 'read';
+    case 'user':
+      return access.scope;
+    default:
+      return null;
+  }
+}

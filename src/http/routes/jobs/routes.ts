@@ -1,0 +1,175 @@
+import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { hasRole } from '../../../access/index.ts';
+import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
+import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
+import type { Database } from '../../../db/database.ts';
+import { AppError } from '../../../errors/app-error.ts';
+import {
+  cancelJob,
+  hashPollToken,
+  type Job,
+  type JobAudience,
+  retryJob,
+  selectJob,
+  selectJobs,
+} from '../../../jobs/index.ts';
+import { traceIdIn } from '../../../telemetry/trace-context.ts';
+import type { App } from '../../app-types.ts';
+import { EventStream } from '../../event-stream.ts';
+import { problemResponses } from '../../problem-schema.ts';
+import { ListOf, pageOf } from '../../schemas.ts';
+import { JobHeaders, JobParams, Job as JobSchema, JobsQuery, WaitQuery } from './schema.ts';
+import { watchJob } from './watch-job.ts';
+
+export interface JobRouteDependencies {
+  db: Database;
+  /** Aborts when the server is stopping, so that nobody's wait holds it up. */
+  stopping: AbortSignal;
+}
+
+export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): void {
+  const tags = ['jobs'];
+
+  app.get(
+    '/jobs',
+    {
+      config: { access: { kind: 'user', scope: 'read' } },
+      schema: {
+        tags,
+        summary: 'Your jobs, newest first',
+        querystring: JobsQuery,
+        response: { 200: ListOf(JobSchema), ...problemResponses() },
+      },
+    },
+    async (request) => {
+      const { limit, cursor, status, job_type, all } = request.query;
+      if (all && !hasRole(request.subject, 'super_admin')) throw new AppError('forbidden');
+      const audience: JobAudience = { all, ownerId: request.subject.userId, pollTokenHash: null };
+      const rows = await selectJobs(db, audience, {
+        status: status ?? null,
+        jobType: job_type ?? null,
+        beforeSeq: cursor === undefined ? null : decodeCursor(cursor, ['number'])[0],
+        limit: limit + 1,
+      });
+      return pageOf(
+        rows,
+        limit,
+        (row) => toJson(row.job),
+        (row) => encodeCursor([row.seq]),
+      );
+    },
+  );
+
+  app.get(
+    '/jobs/:job_id',
+    {
+      config: { access: { kind: 'job' } },
+      schema: {
+        tags,
+        summary: 'A job; with `wait` when it has ended or the time is up',
+        params: JobParams,
+        headers: JobHeaders,
+        querystring: WaitQuery,
+        response: { 200: JobSchema, ...problemResponses() },
+      },
+    },
+    async (request) => {
+      const timeUp = AbortSignal.timeout(request.query.wait * 1_000);
+      const enough = AbortSignal.any([stopping, closed(request), timeUp]);
+      let last: Job | null = null;
+      for await (const job of watchJob(db, request.params.job_id, audienceOf(request), enough)) {
+        last = job;
+        if (job.finishedAt !== null) break;
+      }
+      if (last !== null) return toJson(last);
+      throw new AppError('not_found');
+    },
+  );
+
+  app.get(
+    '/jobs/:job_id/events',
+    {
+      config: { access: { kind: 'job' } },
+      schema: {
+        tags,
+        summary: 'Server-sent events: `progress` with each change, then `end`',
+        params: JobParams,
+        headers: JobHeaders,
+        produces: ['text/event-stream'],
+        response: problemResponses(),
+      },
+    },
+    async (request, reply) => {
+      const audience = audienceOf(request);
+      if ((await selectJob(db, request.params.job_id, audience)) === null) throw new AppError('not_found');
+      const events = new EventStream(request, reply);
+      const steps = watchJob(db, request.params.job_id, audience, AbortSignal.any([stopping, events.signal]));
+      for await (const job of steps) {
+        events.send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
+        if (job.finishedAt !== null) break;
+      }
+      events.end();
+    },
+  );
+
+  for (const [action, change] of [
+    ['cancel', cancelJob],
+    ['retry', retryJob],
+  ] as const) {
+    app.post(
+      `/jobs/:job_id/${action}`,
+      {
+        config: { access: { kind: 'user', scope: 'ingest' } },
+        schema: {
+          tags,
+          summary: action === 'cancel' ? 'Ask a job to stop' : 'Run a failed or cancelled job again',
+          params: JobParams,
+          response: { 202: JobSchema, ...problemResponses(409) },
+        },
+      },
+      async (request, reply) => {
+        const audience = audienceOf(request);
+        await db.batch(change(request.params.job_id, audience));
+        const job = await selectJob(db, request.params.job_id, audience);
+        if (job === null) throw new AppError('not_found');
+        return reply.code(202).send(toJson(job));
+      },
+    );
+  }
+}
+
+/** Owners see their jobs, whoever has the token the one it was given for, and those who run the system all of them. */
+function audienceOf(request: FastifyRequest): JobAudience {
+  const token = request.headers['job-token'];
+  return {
+    all: hasRole(request.subject, 'super_admin', 'operator'),
+    ownerId: request.subject.userId,
+    pollTokenHash: typeof token === 'string' ? hashPollToken(token) : null,
+  };
+}
+
+function closed(request: FastifyRequest): AbortSignal {
+  const gone = new AbortController();
+  request.raw.on('close', () => gone.abort());
+  return gone.signal;
+}
+
+function toJson(job: Job): z.infer<typeof JobSchema> {
+  return {
+    job_id: job.jobId,
+    job_type: job.jobType,
+    status: job.status,
+    progress: job.progress,
+    result: job.result,
+    error: job.error,
+    attempts: job.attempts,
+    max_attempts: job.maxAttempts,
+    run_at: toTimestamp(job.runAt),
+    created_at: toTimestamp(job.createdAt),
+    updated_at: toTimestamp(job.updatedAt),
+    started_at: toTimestampOrNull(job.startedAt),
+    finished_at: toTimestampOrNull(job.finishedAt),
+    trace_id: traceIdIn(job.trace),
+  };
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+/** Shared pieces of request and response schemas. */
+export const Timestamp = z.iso.datetime().meta({ description: 'RFC 3339 in UTC with milliseconds' });
+export const Id = z.string().min(1).max(200);
+export const PageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(1_000).optional(),
+});
+
+/** A time the caller gives, as milliseconds. */
+export const InstantInput = z.iso.datetime({ offset: true });
+
+export function instantToMs(text: string): number {
+  return Date.parse(text);
+}
+
+/** One page of a list: one row more than the limit is read to know whether there is a next page. */
+export function pageOf<T, R>(rows: readonly T[], limit: number, toItem: (row: T) => R, cursorOf: (row: T) => string) {
+  const shown = rows.slice(0, limit);
+  return {
+    items: shown.map(toItem),
+    next_cursor: rows.length > limit ? cursorOf(shown.at(-1)!) : null,
+  };
+}
+
+export function ListOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), next_cursor: z.string().nullable() });
+}

@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { authenticate, openSigningKeys } from '../access/index.ts';
+import { assertSchemaCurrent } from '../db/migrate.ts';
+import { sql } from '../db/sql.ts';
+import { buildApp } from '../http/app.ts';
+import { closeGracefully } from '../http/close-gracefully.ts';
+import { outboundRules } from '../ingestion/index.ts';
+import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
+import { chatSettings, embeddingSettings } from './models.ts';
+import { untilStopped } from './on-stop.ts';
+import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets, runProcess } from './platform.ts';
+
+/** One API process: answers requests until it is told to stop. */
+async function main(): Promise<void> {
+  const { config, log, db, storage } = await openPlatform('api');
+  await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
+  const secrets = await openSecrets(config);
+  const keys = await openSigningKeys({ db, secrets });
+  const embeddingModel = createEmbeddingModel(embeddingSettings(config));
+  const chatModel = createChatModel(chatSettings(config));
+  const stopping = new AbortController();
+  const app = await buildApp({
+    log,
+    version: JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version,
+    access: {
+      allowGuestRead: config.allowGuestRead,
+      allowGuestIngestion: config.allowGuestIngestion,
+      authenticate: (header) => authenticate({ db, secrets, keys, log }, header),
+    },
+    auth: { db, secrets, keys, registration: config.registration },
+    answers: {
+      db,
+      embeddingModel,
+      chatModel,
+      onDegraded: (stage, error) =>
+        log.warn({ event: 'search.degraded', stage, err: error }, 'a stage was done without'),
+      onDroppedCitations: (count) => log.info({ event: 'answers.citations_dropped', count }, 'citations were dropped'),
+    },
+    storage,
+    checks: {
+      database: async () => void (await db.query(sql`SELECT 1 AS ok`)),
+      migrations: () => assertSchemaCurrent(db, MIGRATIONS_DIRECTORY),
+    },
+    checkUrl: (url) => void outboundRules(config.outboundAllow).check(url),
+    maxUploadBytes: config.maxUploadBytes,
+    ratePerMinute: config.rateLimits ? config.rateLimitPerMinute : null,
+    trustProxy: config.trustProxy,
+    stopping: stopping.signal,
+  });
+  const url = await app.listen({ host: config.host, port: config.port });
+  log.info({ event: 'api.listening', url }, `listening on ${url}`);
+  process.send?.({ kind: 'ready', url });
+
+  await untilStopped(async () => {
+    log.info({ event: 'api.stopping' }, 'api stopping');
+    stopping.abort();
+    await closeGracefully(app, config.shutdownGraceMs * 0.8);
+    await Promise.all([embeddingModel?.close(), chatModel?.close()]);
+    await db.close();
+  });
+  log.info({ event: 'api.stopped' }, 'api stopped');
+  process.exit(0);
+}
+
+await runProcess(main);
