@@ -69,6 +69,13 @@ describe('a citation that does not hold is taken out and counted', () => {
   });
 });
 
+test('an address that only appears when a marker is taken out is removed too', () => {
+  expect(verify('Batteries: six months [1]h[9]ttp://evil.example')).toMatchObject({
+    answer: 'Batteries: six months [1] (link removed)',
+    dropped: 1,
+  });
+});
+
 describe('a quotation', () => {
   test('is found whatever its white space and quotation marks, and its quote is the text of the passage', () => {
     const { citations } = verify(`They say "The shop in Berlin opens at nine o'clock on weekdays." [2]`);

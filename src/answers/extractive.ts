@@ -48,8 +48,11 @@ interface Scored {
 
 /** A word in the heading or question above counts, but less than in the sentence itself. */
 const LEAD_IN_SHARE = 0.7;
-/** Small enough to decide only between sentences that say about the same. */
-const PASSAGE_BONUS = 0.1;
+/**
+ * What the best passage is worth next to the words. On 276 labelled questions with six passages each, 0.3 found a marked
+ * sentence among the first three for 77 %, 0.1 for 74 % and 0.5 for 75 %.
+ */
+const PASSAGE_BONUS = 0.3;
 const POSITION_BONUS = 0.02;
 
 function scoreSentences(query: ReadonlySet<string>, sentences: PassageSentences): Scored[] {
@@ -68,8 +71,11 @@ function scoreSentences(query: ReadonlySet<string>, sentences: PassageSentences)
   });
 }
 
-/** A further sentence must say at least this share of what the best one says. */
-const MIN_SHARE_OF_BEST = 0.6;
+/**
+ * Of the score of the best sentence. On the same questions 0.6 let through 1.5 sentences an answer that were not marked, and
+ * 0.75 let through 1.1 and missed 5 % more of the marked ones; this is between the two.
+ */
+const MIN_SHARE_OF_BEST = 0.7;
 
 function chooseSentences(scored: readonly Scored[], maxSentences: number): PassageSentence[] {
   const sorted = scored.toSorted((a, b) => b.score - a.score || a.sentence.passage.number - b.sentence.passage.number);
