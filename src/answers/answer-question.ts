@@ -1,5 +1,5 @@
 import { AppError } from '../errors/app-error.ts';
-import type { ChatModel, ChatUsage } from '../providers/models.ts';
+import type { ChatModel, ChatUsage } from '../providers/index.ts';
 import {
   type Degradation,
   type SearchAnswer,

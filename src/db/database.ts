@@ -1,6 +1,8 @@
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
 import type { Row, Sql, Statement } from './sql.ts';
 
+export type { Row, Statement } from './sql.ts';
+
 /**
  * The one interface to the database, the same over a file (`file-database.ts`) and over HTTP (`remote-database.ts`). There
  * is no interactive transaction on purpose: a remote server expires idle streams, so what must be atomic is one statement

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Subject } from '../access/index.ts';
 import { newId } from '../base/ids.ts';
-import { ConstraintError, type Database } from '../db/database.ts';
-import type { Statement } from '../db/sql.ts';
+import { ConstraintError, type Database, type Statement } from '../db/database.ts';
 import type { SourceType } from '../documents/index.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import { type Enqueued, enqueueJob, insertIdempotentAnswer, selectIdempotentAnswer } from '../jobs/index.ts';

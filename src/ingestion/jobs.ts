@@ -20,6 +20,7 @@ import { indexStage, wordsOf } from './stages/index-words.ts';
 import { parseStage } from './stages/parse.ts';
 import { type PipelineDependencies, type Stage, writeFor } from './stages/stage.ts';
 
+export { createPipeline, type PipelineSettings } from './pipeline.ts';
 export type { PipelineDependencies } from './stages/stage.ts';
 
 const ingestPayload = z.object({ version_id: z.string(), document_id: z.string() });

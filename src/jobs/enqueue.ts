@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { newId } from '../base/ids.ts';
-import type { Statement } from '../db/sql.ts';
+import type { Statement } from '../db/database.ts';
 import type { ClaimedJob } from './job.ts';
 import { insertJob } from './queries.ts';
 

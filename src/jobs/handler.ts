@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Subject } from '../access/index.ts';
-import type { Row, Statement } from '../db/sql.ts';
+import type { Row, Statement } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { ErrorCode } from '../errors/codes.ts';
 

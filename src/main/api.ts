@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { authenticate, openSigningKeys } from '../access/index.ts';
+import { authenticate, createPasswords, openSigningKeys } from '../access/index.ts';
+import { createLoginThrottle } from '../accounts/index.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
-import { sql } from '../db/sql.ts';
+import { pingDatabase } from '../db/ping.ts';
 import { buildApp } from '../http/app.ts';
 import { closeGracefully } from '../http/close-gracefully.ts';
 import { outboundRules } from '../ingestion/index.ts';
@@ -28,7 +29,14 @@ async function main(): Promise<void> {
       allowGuestIngestion: config.allowGuestIngestion,
       authenticate: (header) => authenticate({ db, secrets, keys, log }, header),
     },
-    auth: { db, secrets, keys, registration: config.registration },
+    auth: {
+      db,
+      secrets,
+      keys,
+      passwords: createPasswords(),
+      throttle: config.rateLimits ? createLoginThrottle(secrets) : null,
+      registration: config.registration,
+    },
     answers: {
       db,
       embeddingModel,
@@ -39,7 +47,7 @@ async function main(): Promise<void> {
     },
     storage,
     checks: {
-      database: async () => void (await db.query(sql`SELECT 1 AS ok`)),
+      database: () => pingDatabase(db),
       migrations: () => assertSchemaCurrent(db, MIGRATIONS_DIRECTORY),
     },
     checkUrl: (url) => void outboundRules(config.outboundAllow).check(url),

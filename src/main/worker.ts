@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     log,
     lease,
     wakeUp: new WakeUp(db),
-    handlers: createHandlers({ db, storage, embeddingModel, temporaryDirectory, config }),
+    handlers: createHandlers({ db, storage, embeddingModel, temporaryDirectory }, config),
     resolveSubject: (job) => jobSubject({ db }, job),
     concurrency: config.workerConcurrency,
     jobTimeoutMs: config.jobTimeoutMs,

@@ -1,6 +1,6 @@
 import { detectLanguage } from '../base/language.ts';
 import { AppError } from '../errors/app-error.ts';
-import type { EmbeddingModel } from '../providers/models.ts';
+import type { EmbeddingModel } from '../providers/index.ts';
 import { fuseWeighted } from './fusion.ts';
 import { toFtsQuery } from './keyword-query.ts';
 import { hasDocumentsWithoutVectors, selectByWords, selectPassages, selectVectorRows } from './queries.ts';

@@ -1,7 +1,7 @@
 import type { Subject } from '../access/index.ts';
 import type { Database } from '../db/database.ts';
 import type { SourceType } from '../documents/index.ts';
-import type { EmbeddingModel } from '../providers/models.ts';
+import type { EmbeddingModel } from '../providers/index.ts';
 
 export interface SearchFilters {
   documentIds?: string[] | undefined;

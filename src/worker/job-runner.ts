@@ -1,6 +1,5 @@
 import type { Subject } from '../access/index.ts';
-import type { Database } from '../db/database.ts';
-import type { Statement } from '../db/sql.ts';
+import type { Database, Statement } from '../db/database.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import {
   type ClaimedJob,

@@ -3,7 +3,7 @@ import { type QuantisedVector, quantise } from '../../base/quantised-vector.ts';
 import type { Database } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { JobContext } from '../../jobs/index.ts';
-import type { EmbeddingModel } from '../../providers/models.ts';
+import type { EmbeddingModel } from '../../providers/index.ts';
 import { piecesOf } from '../chunking/pieces.ts';
 import {
   endEmbedding,

@@ -1,7 +1,6 @@
-import type { Database } from '../../db/database.ts';
-import type { Statement } from '../../db/sql.ts';
+import type { Database, Statement } from '../../db/database.ts';
 import type { JobContext } from '../../jobs/index.ts';
-import type { EmbeddingModel } from '../../providers/models.ts';
+import type { EmbeddingModel } from '../../providers/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
 import { requireMayWrite, type VersionState } from '../queries.ts';

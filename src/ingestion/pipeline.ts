@@ -1,0 +1,35 @@
+import type { Database } from '../db/database.ts';
+import type { EmbeddingModel } from '../providers/index.ts';
+import type { Storage } from '../storage/index.ts';
+import { detectMediaType } from './parsers/detect.ts';
+import type { ParseLimits } from './parsers/parsed-document.ts';
+import { parseInChildProcess } from './parsers/run-parser.ts';
+import { fetchToFile } from './sources/guarded-fetch.ts';
+import type { PipelineDependencies } from './stages/stage.ts';
+
+export interface PipelineSettings {
+  /** Largest file that is fetched. */
+  maxBytes: number;
+  /** Hosts that may be fetched although their address is private. */
+  outboundAllow: readonly string[];
+  limits: ParseLimits;
+  parseTimeoutMs: number;
+  parseMemoryMb: number;
+}
+
+/** The stages' real surroundings: guarded fetch, and parsers in child processes with limits. */
+export function createPipeline(
+  deps: { db: Database; storage: Storage; embeddingModel: EmbeddingModel | null; temporaryDirectory: string },
+  settings: PipelineSettings,
+): PipelineDependencies {
+  return {
+    ...deps,
+    maxBytes: settings.maxBytes,
+    limits: settings.limits,
+    fetchToFile: (url, path, signal) =>
+      fetchToFile(url, { path, maxBytes: settings.maxBytes, allow: settings.outboundAllow, signal }),
+    detectMediaType,
+    parse: (input, signal) =>
+      parseInChildProcess(input, { timeoutMs: settings.parseTimeoutMs, memoryMb: settings.parseMemoryMb, signal }),
+  };
+}
