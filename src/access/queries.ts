@@ -1,0 +1,90 @@
+import type { Database } from '../db/database.ts';
+import { now, type Row, type Statement, sql } from '../db/sql.ts';
+import type { Scope, SystemRole } from './subject.ts';
+
+/** A user who is active at this instant. */
+export interface ActiveUser {
+  userId: string;
+  systemRoles: SystemRole[];
+}
+
+/** Every use would be a write; one a minute says as much. */
+const USE_STALE_MS = 60_000;
+
+const ROLES_OF_U = sql`(SELECT json_group_array(role) FROM user_roles r WHERE r.user_id = u.user_id) AS roles`;
+
+/** The user of a session that is neither revoked nor over; null otherwise, also when the session is another user's. */
+export async function selectUserBySession(db: Database, sessionId: string, userId: string): Promise<ActiveUser | null> {
+  const rows = await db.query(sql`SELECT u.user_id, ${ROLES_OF_U}
+    FROM sessions s JOIN users u ON u.user_id = s.user_id
+    WHERE s.session_id = ${sessionId} AND s.user_id = ${userId}
+      AND s.revoked_at IS NULL AND s.expires_at > ${now} AND u.status = 'active'`);
+  return rows[0] === undefined ? null : toActiveUser(rows[0]);
+}
+
+export async function selectActiveUser(db: Database, userId: string): Promise<ActiveUser | null> {
+  const rows = await db.query(sql`SELECT u.user_id, ${ROLES_OF_U} FROM users u
+    WHERE u.user_id = ${userId} AND u.status = 'active'`);
+  return rows[0] === undefined ? null : toActiveUser(rows[0]);
+}
+
+export interface UsableApiKey {
+  keyId: string;
+  secretHash: string;
+  scopes: Scope[];
+  user: ActiveUser;
+  /** Its last use is unknown or more than a minute old. */
+  useIsStale: boolean;
+}
+
+/** A key that has not expired, of an active user. */
+export async function selectUsableApiKey(db: Database, keyId: string): Promise<UsableApiKey | null> {
+  const rows = await db.query(sql`SELECT u.user_id, ${ROLES_OF_U}, k.key_id, k.secret_hash, k.scopes,
+      coalesce(k.last_used_at, 0) < ${now} - ${USE_STALE_MS} AS use_is_stale
+    FROM api_keys k JOIN users u ON u.user_id = k.user_id
+    WHERE k.key_id = ${keyId} AND (k.expires_at IS NULL OR k.expires_at > ${now}) AND u.status = 'active'`);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return {
+    keyId: row.key_id as string,
+    secretHash: row.secret_hash as string,
+    scopes: JSON.parse(row.scopes as string) as Scope[],
+    user: toActiveUser(row),
+    useIsStale: row.use_is_stale === 1,
+  };
+}
+
+export function recordApiKeyUse(keyId: string): Statement {
+  return sql`UPDATE api_keys SET last_used_at = ${now}
+    WHERE key_id = ${keyId} AND coalesce(last_used_at, 0) < ${now} - ${USE_STALE_MS}`;
+}
+
+export interface StoredSigningKey {
+  kid: string;
+  publicJwk: string;
+  privateSealed: Uint8Array;
+  isActive: boolean;
+}
+
+/** The active key first. */
+export async function selectSigningKeys(db: Database): Promise<StoredSigningKey[]> {
+  const rows = await db.query(sql`SELECT kid, public_jwk, private_sealed, state FROM signing_keys
+    ORDER BY state, created_at DESC`);
+  return rows.map((row) => ({
+    kid: row.kid as string,
+    publicJwk: row.public_jwk as string,
+    privateSealed: row.private_sealed as Uint8Array,
+    isActive: row.state === 'active',
+  }));
+}
+
+/** Adds nothing where there is an active key already: of two processes at once, one wins. */
+export function insertActiveSigningKey(key: Omit<StoredSigningKey, 'isActive'>): Statement {
+  return sql`INSERT INTO signing_keys (kid, public_jwk, private_sealed, state, created_at)
+    VALUES (${key.kid}, ${key.publicJwk}, ${key.privateSealed}, 'active', ${now})
+    ON CONFLICT (state) WHERE state = 'active' DO NOTHING`;
+}
+
+function toActiveUser(row: Row): ActiveUser {
+  return { userId: row.user_id as string, systemRoles: JSON.parse(row.roles as string) as SystemRole[] };
+}
