@@ -1,0 +1,15 @@
+export type { ApiKey } from './api-key.ts';
+export { type ApiKeyInput, createApiKey } from './create-api-key.ts';
+export { createUser } from './create-user.ts';
+export type { AccountDependencies } from './dependencies.ts';
+export { type ApiKeyPage, listApiKeys } from './list-api-keys.ts';
+export { type LoginInput, login } from './login.ts';
+export { createLoginThrottle, type LoginThrottle } from './login-throttle.ts';
+export { logout } from './logout.ts';
+export type { NewUserInput } from './new-user.ts';
+export { me, type Profile } from './profile.ts';
+export { refresh } from './refresh.ts';
+export { register } from './register.ts';
+export { removeApiKey } from './remove-api-key.ts';
+export type { SessionTokens, SignedIn } from './session.ts';
+export type { GroupMembership, User } from './user.ts';

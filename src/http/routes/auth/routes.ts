@@ -1,0 +1,248 @@
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import {
+  type AccountDependencies,
+  type ApiKey,
+  createApiKey,
+  listApiKeys,
+  login,
+  logout,
+  me,
+  type Profile,
+  refresh,
+  register,
+  removeApiKey,
+  type SignedIn,
+} from '../../../accounts/index.ts';
+import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
+import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
+import type { App, RouteAccess } from '../../app-types.ts';
+import { problemResponses } from '../../problem-schema.ts';
+import { instantToMs, pageOf } from '../../schemas.ts';
+import {
+  ApiKeyBody,
+  ApiKeyList,
+  ApiKeyParams,
+  ApiKeyQuery,
+  CreatedApiKey,
+  KeySet,
+  LoginBody,
+  Me,
+  RefreshBody,
+  RegisterBody,
+  SignedIn as SignedInSchema,
+} from './schema.ts';
+
+export type AuthRouteDependencies = AccountDependencies;
+
+const OPEN: RouteAccess = { kind: 'open' };
+/** A key neither ends sessions nor makes, shows or deletes keys: a leaked one must not outlive its own deletion. */
+const SESSION_ONLY: RouteAccess = { kind: 'user', scope: null };
+/** How long others may keep our public keys. */
+const KEY_SET_MAX_AGE_SECONDS = 300;
+
+export function authRoutes(app: App, deps: AuthRouteDependencies): void {
+  sessionRoutes(app, deps);
+  apiKeyRoutes(app, deps);
+
+  app.get(
+    '/.well-known/jwks.json',
+    {
+      config: { access: OPEN },
+      schema: {
+        tags: ['auth'],
+        summary: 'Public keys that verify access tokens',
+        security: [],
+        response: { 200: KeySet, ...problemResponses() },
+      },
+    },
+    async (_request, reply) => {
+      reply.header('cache-control', `public, max-age=${KEY_SET_MAX_AGE_SECONDS}`);
+      return { keys: (await deps.keys.publicKeys()) as z.infer<typeof KeySet>['keys'] };
+    },
+  );
+}
+
+function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
+  const tags = ['auth'];
+
+  app.post(
+    '/auth/register',
+    {
+      config: { access: OPEN },
+      schema: {
+        tags,
+        summary: 'Make an account and sign in',
+        security: [],
+        body: RegisterBody,
+        response: { 201: SignedInSchema, ...problemResponses(409, 413, 415) },
+      },
+    },
+    async (request, reply) => {
+      const signedIn = await register(deps, request.body);
+      return reply.code(201).headers(NOT_STORED).send(signedInToJson(signedIn));
+    },
+  );
+
+  app.post(
+    '/auth/login',
+    {
+      config: { access: OPEN },
+      schema: {
+        tags,
+        summary: 'Sign in',
+        security: [],
+        body: LoginBody,
+        response: { 200: SignedInSchema, ...problemResponses(413, 415) },
+      },
+    },
+    async (request, reply) => {
+      const signedIn = await login(deps, { ...request.body, clientAddress: request.ip });
+      return reply.headers(NOT_STORED).send(signedInToJson(signedIn));
+    },
+  );
+
+  app.post(
+    '/auth/refresh',
+    {
+      config: { access: OPEN },
+      schema: {
+        tags,
+        summary: 'Exchange a refresh token for the next pair of tokens',
+        security: [],
+        body: RefreshBody,
+        response: { 200: SignedInSchema, ...problemResponses(413, 415) },
+      },
+    },
+    async (request, reply) => {
+      const signedIn = await refresh(deps, request.body.refresh_token);
+      return reply.headers(NOT_STORED).send(signedInToJson(signedIn));
+    },
+  );
+
+  app.post(
+    '/auth/logout',
+    {
+      config: { access: SESSION_ONLY },
+      schema: { tags, summary: 'End this session at once', response: { 204: z.null(), ...problemResponses(413, 415) } },
+    },
+    async (request, reply) => {
+      await logout(deps, request.subject);
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.get(
+    '/auth/me',
+    {
+      config: { access: { kind: 'user', scope: 'read' } },
+      schema: { tags, summary: 'Who you are', response: { 200: Me, ...problemResponses() } },
+    },
+    async (request) => profileToJson(await me(deps, request.subject)),
+  );
+}
+
+function apiKeyRoutes(app: App, deps: AuthRouteDependencies): void {
+  const tags = ['auth'];
+
+  app.post(
+    '/auth/api-keys',
+    {
+      config: { access: SESSION_ONLY },
+      schema: {
+        tags,
+        summary: 'Make an API key; its secret is shown this once',
+        body: ApiKeyBody,
+        response: { 201: CreatedApiKey, ...problemResponses(413, 415) },
+      },
+    },
+    async (request, reply) => {
+      const { name, scopes, expires_at } = request.body;
+      const expiresAt = typeof expires_at === 'string' ? instantToMs(expires_at) : null;
+      const { key, secret } = await createApiKey(deps, request.subject, { name, scopes, expiresAt });
+      return sendCreatedKey(reply, key, secret);
+    },
+  );
+
+  app.get(
+    '/auth/api-keys',
+    {
+      config: { access: SESSION_ONLY },
+      schema: {
+        tags,
+        summary: 'Your API keys, newest first',
+        querystring: ApiKeyQuery,
+        response: { 200: ApiKeyList, ...problemResponses() },
+      },
+    },
+    async (request) => {
+      const { limit, cursor } = request.query;
+      const before = cursor === undefined ? null : positionIn(cursor);
+      const keys = await listApiKeys(deps, request.subject, { before, limit: limit + 1 });
+      return pageOf(keys, limit, apiKeyToJson, ({ createdAt, keyId }) => encodeCursor([createdAt, keyId]));
+    },
+  );
+
+  app.delete(
+    '/auth/api-keys/:key_id',
+    {
+      config: { access: SESSION_ONLY },
+      schema: {
+        tags,
+        summary: 'Delete an API key',
+        params: ApiKeyParams,
+        response: { 204: z.null(), ...problemResponses() },
+      },
+    },
+    async (request, reply) => {
+      await removeApiKey(deps, request.subject, request.params.key_id);
+      return reply.code(204).send(null);
+    },
+  );
+}
+
+/** RFC 6749 §5.1: answers with credentials in them stay out of caches. */
+const NOT_STORED = { 'cache-control': 'no-store' };
+
+function sendCreatedKey(reply: FastifyReply, key: ApiKey, secret: string) {
+  return reply
+    .code(201)
+    .headers(NOT_STORED)
+    .send({ ...apiKeyToJson(key), secret });
+}
+
+function positionIn(cursor: string) {
+  const [createdAt, keyId] = decodeCursor(cursor, ['number', 'string']);
+  return { createdAt, keyId };
+}
+
+function signedInToJson({ user, tokens }: SignedIn) {
+  return {
+    user: { user_id: user.userId, email: user.email, name: user.name, created_at: toTimestamp(user.createdAt) },
+    access_token: tokens.accessToken,
+    token_type: 'Bearer' as const,
+    expires_in: tokens.expiresInSeconds,
+    refresh_token: tokens.refreshToken,
+  };
+}
+
+function profileToJson(profile: Profile) {
+  return {
+    user_id: profile.userId,
+    email: profile.email,
+    name: profile.name,
+    system_roles: profile.systemRoles,
+    groups: profile.groups.map(({ groupId, name, role }) => ({ group_id: groupId, name, role })),
+  };
+}
+
+function apiKeyToJson(key: ApiKey) {
+  return {
+    key_id: key.keyId,
+    name: key.name,
+    scopes: key.scopes,
+    created_at: toTimestamp(key.createdAt),
+    expires_at: toTimestampOrNull(key.expiresAt),
+    last_used_at: toTimestampOrNull(key.lastUsedAt),
+  };
+}
