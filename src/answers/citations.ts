@@ -4,7 +4,7 @@ import { contentWords } from './content-words.ts';
 import type { Citation, Passage } from './passage.ts';
 import { indexSentences, type PassageSentences, sharedWeight } from './passage-sentences.ts';
 import { findVerbatim, lastQuotation } from './quotations.ts';
-import { breakSyntax, sanitizeAnswer } from './sanitize.ts';
+import { breakSyntax, sanitizeAnswer, sanitizeUncited } from './sanitize.ts';
 
 export interface CitationOptions {
   /** Addresses that may stay in the answer; see `sanitizeAnswer`. */
@@ -137,8 +137,8 @@ export class CitationStream {
 
   /** Taking a marker out may have joined the halves of another, or of an address. */
   #finish(marked: string): string {
-    const sanitized = sanitizeAnswer(withoutMarkers(marked), this.#allowedUrls);
-    const restored = withoutMarkers(sanitized).replaceAll(VERIFIED_OPEN, '[').replaceAll(VERIFIED_CLOSE, ']');
+    const uncited = sanitizeUncited(marked, this.#allowedUrls);
+    const restored = uncited.replaceAll(VERIFIED_OPEN, '[').replaceAll(VERIFIED_CLOSE, ']');
     return breakSyntax(restored);
   }
 }

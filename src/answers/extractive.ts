@@ -1,8 +1,7 @@
-import { withoutMarkers } from './citation-markers.ts';
 import { contentWords } from './content-words.ts';
 import type { Citation, Passage } from './passage.ts';
 import { indexSentences, type PassageSentence, type PassageSentences, sharedWeight } from './passage-sentences.ts';
-import { sanitizeAnswer } from './sanitize.ts';
+import { sanitizeUncited } from './sanitize.ts';
 
 export interface ExtractiveOptions {
   /** Default 3. */
@@ -31,7 +30,11 @@ export function extractiveAnswer(
   const sentences = indexSentences(passages);
   const scored = scoreSentences(contentWords(query), sentences);
   const best = chooseSentences(scored, options.maxSentences ?? 3)
-    .map(({ passage, text }) => ({ number: passage.number, quote: text, said: sayable(text, options.allowedUrls) }))
+    .map(({ passage, text }) => ({
+      number: passage.number,
+      quote: text,
+      said: sanitizeUncited(text, options.allowedUrls).trim(),
+    }))
     .filter(({ said }) => said !== '');
   if (best.length === 0) return null;
   return {
@@ -92,10 +95,4 @@ const MAX_SIMILARITY = 0.8;
 function isNearDuplicate(a: PassageSentence, b: PassageSentence): boolean {
   const shared = a.words.intersection(b.words).size;
   return shared / Math.min(a.words.size, b.words.size) >= MAX_SIMILARITY;
-}
-
-function sayable(text: string, allowedUrls?: ReadonlySet<string>): string {
-  // A link may hide a marker, and a marker may stand in the middle of an address.
-  const unlinked = withoutMarkers(sanitizeAnswer(withoutMarkers(text), allowedUrls));
-  return sanitizeAnswer(unlinked, allowedUrls).trim();
 }

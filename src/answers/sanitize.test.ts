@@ -60,6 +60,8 @@ const PAYLOADS = [
   '[1](https://evil.example)',
   '[a][7](https://evil.example)',
   'h[7]ttps://evil.example',
+  'http\\![](x)://evil.example',
+  'http&![](x)#58;//evil.example',
   '!\\[a](https://evil.example)',
   '|a|\n|-|\n|![x](https://evil.example)|',
   '> - ![x](https://evil.example)',

@@ -44,7 +44,7 @@ function wrapsInto(line: string, nextLineHead: string): boolean {
   if (/^\p{Ll}/u.test(nextLineHead)) return true;
   return (
     line.length >= MIN_WRAPPED_LINE_CHARS &&
-    !/[.!?…:。！？]\W*$/u.test(line) &&
+    !/[.!?…:。！？]\W*$/u.test(line.slice(-8)) &&
     /^[\p{L}\p{N}"'“„(]/u.test(nextLineHead)
   );
 }

@@ -74,6 +74,10 @@ describe('the expression', () => {
     expect(toFtsQuery('a about above after again against all also am an and any are as')).toContain('"about"');
   });
 
+  test('leaves out what stands behind 8,000 characters', () => {
+    expect(toFtsQuery(`${'a '.repeat(4_000)}b`)).toBe('"a"');
+  });
+
   test('is null for a query without words', () => {
     for (const query of ['', ' ', '?!', '""', '"', '❤️', '"***"']) expect(toFtsQuery(query)).toBeNull();
   });

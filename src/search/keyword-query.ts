@@ -6,6 +6,8 @@ import { queryWords, wordsOf } from '../base/words.ts';
  * the one that counts.
  */
 const MAX_WORDS_WITH_STOP_WORDS = 12;
+/** What stands behind is not searched for; bounds the work that one query can cause. UTF-16 code units. */
+const MAX_QUERY_CHARS = 8_000;
 const MAX_PHRASES = 8;
 const MAX_PHRASE_WORDS = 16;
 
@@ -15,7 +17,7 @@ const MAX_PHRASE_WORDS = 16;
  * reaches FTS5's operators. Null when there is no word to search for.
  */
 export function toFtsQuery(query: string): string | null {
-  const { phrases, rest } = takePhrases(query);
+  const { phrases, rest } = takePhrases(query.slice(0, MAX_QUERY_CHARS));
   const terms = [...phrases, ...withoutStopWords(queryWords(rest))];
   return terms.length === 0 ? null : terms.map(quote).join(' OR ');
 }
