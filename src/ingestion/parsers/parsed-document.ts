@@ -50,6 +50,8 @@ export interface ParseInput {
   mediaType: string;
   /** As the uploader named it: a hint, never trusted as a path. */
   fileName: string | null;
+  /** Charset that the transport declared (`Content-Type: …; charset=`), where it did. For text formats only. */
+  charset?: string | null;
   limits: ParseLimits;
 }
 
