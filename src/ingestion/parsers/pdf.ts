@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises';
+import { getDocumentProxy } from 'unpdf';
+import { AppError } from '../../errors/app-error.ts';
+import { type BlockCollector, collectBlocks } from './block-collector.ts';
+import type { ParsedDocument, ParseInput } from './parsed-document.ts';
+import { linesOfPage, type PdfLine, type PdfTextItem } from './pdf-lines.ts';
+import { paragraphsOf } from './pdf-paragraphs.ts';
+
+type Pdf = Awaited<ReturnType<typeof getDocumentProxy>>;
+type PdfPage = Awaited<ReturnType<Pdf['getPage']>>;
+
+/** A filled form field. */
+interface FieldText {
+  page: number;
+  text: string;
+}
+
+interface PageTexts {
+  lines: PdfLine[];
+  fields: FieldText[];
+  pagesWithoutText: number;
+  pagesUnreadable: number;
+}
+
+/** What pdf.js answers for a glyph whose font does not say which character it draws. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: such characters are what is looked for
+const UNMAPPED = /[\u0001-\u0008\u000e-\u001f\ufffd]/;
+
+/** Titles that programs put in and nobody chose. */
+const MEANINGLESS_TITLE =
+  /^(\(?(untitled|anonymous|unspecified)\)?|microsoft (word|powerpoint)\b.*|.*\.(docx?|pptx?|xlsx?|dvi|tex|qxd|indd|p65))$/i;
+
+/**
+ * PDF, page by page: paragraphs and headings from the positions of the text, then the filled fields of a form.
+ *
+ * Throws `pdf_encrypted` if a password is needed (an empty one is tried), `pdf_corrupt`, `pdf_no_pages`, `pdf_no_text` (only
+ * pictures, or fonts that do not say which characters they draw), `document_too_large` above `limits.maxPages`.
+ * Warnings: `pages_without_text`, `pages_unreadable`, `characters_without_unicode`, `character_maps_missing` (text in a CJK encoding by name).
+ */
+export async function parsePdf(input: ParseInput): Promise<ParsedDocument> {
+  const missingMaps = new Set<string>();
+  const pdf = await openPdf(await readFile(input.path), missingMaps);
+  try {
+    if (pdf.numPages === 0) throw new AppError('pdf_no_pages');
+    if (pdf.numPages > input.limits.maxPages) {
+      throw new AppError(
+        'document_too_large',
+        `The PDF has ${pdf.numPages} pages; ${input.limits.maxPages} are allowed.`,
+      );
+    }
+    const texts = await readPages(pdf);
+    if (texts.pagesUnreadable === pdf.numPages) throw new AppError('pdf_corrupt', 'No page of the PDF can be read.');
+    const blocks = collectBlocks(input.limits);
+    addTexts(texts, blocks);
+    if (missingMaps.size > 0) blocks.warn('character_maps_missing');
+    if (blocks.isEmpty) throw noText(missingMaps);
+    return blocks.finish({ title: await titleOf(pdf), pageCount: pdf.numPages });
+  } finally {
+    await pdf.loadingTask.destroy();
+  }
+}
+
+async function openPdf(bytes: Buffer, missingMaps: Set<string>): Promise<Pdf> {
+  try {
+    return await getDocumentProxy(new Uint8Array(bytes), {
+      verbosity: 0,
+      useSystemFonts: false,
+      disableFontFace: true,
+      BinaryDataFactory: noteMissingMaps(missingMaps),
+    });
+  } catch (error) {
+    if (isNamed(error, 'PasswordException')) throw new AppError('pdf_encrypted', undefined, { cause: error });
+    // pdf.js takes a page tree without pages for damage.
+    const hasNoPages = /\/Type\s*\/Pages\b[^>]*\/Count\s+0\b|\/Count\s+0\b[^>]*\/Type\s*\/Pages\b/.test(
+      bytes.toString('latin1'),
+    );
+    throw new AppError(hasNoPages ? 'pdf_no_pages' : 'pdf_corrupt', undefined, { cause: error });
+  }
+}
+
+/** pdf.js asks this for fonts, which text does not need, and for the character maps of named CJK encodings. */
+function noteMissingMaps(missingMaps: Set<string>) {
+  return class {
+    async fetch({ kind, filename }: { kind: string; filename: string }): Promise<Uint8Array> {
+      if (kind === 'cMapUrl') missingMaps.add(filename);
+      throw new Error(`${filename} is not available`);
+    }
+  };
+}
+
+async function readPages(pdf: Pdf): Promise<PageTexts> {
+  const texts: PageTexts = { lines: [], fields: [], pagesWithoutText: 0, pagesUnreadable: 0 };
+  const hasForm = pdf.numPages > 0 && (await pdf.getFieldObjects().catch(() => null)) !== null;
+  for (let number = 1; number <= pdf.numPages; number++) {
+    const found = await readPage(pdf, number, hasForm);
+    if (found === null) texts.pagesUnreadable++;
+    else if (found.lines.length + found.fields.length === 0) texts.pagesWithoutText++;
+    texts.lines.push(...(found?.lines ?? []));
+    texts.fields.push(...(found?.fields ?? []));
+  }
+  return texts;
+}
+
+/** One damaged page does not cost the others: null, and the caller counts it. */
+async function readPage(
+  pdf: Pdf,
+  number: number,
+  hasForm: boolean,
+): Promise<{ lines: PdfLine[]; fields: FieldText[] } | null> {
+  let page: PdfPage | undefined;
+  try {
+    page = await pdf.getPage(number);
+    const { items } = await page.getTextContent();
+    const lines = linesOfPage(
+      items.filter((item): item is PdfTextItem & (typeof items)[number] => 'str' in item),
+      number,
+    );
+    return { lines, fields: hasForm ? await readFields(page, number) : [] };
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
+    return null;
+  } finally {
+    page?.cleanup();
+  }
+}
+
+async function readFields(page: PdfPage, number: number): Promise<FieldText[]> {
+  const annotations = (await page.getAnnotations()) as Record<string, unknown>[];
+  return annotations
+    .filter(({ fieldType }) => fieldType === 'Tx' || fieldType === 'Ch')
+    .map((field) => ({
+      label: String(field.alternativeText || field.fieldName || ''),
+      value: fieldValue(field.fieldValue),
+    }))
+    .filter(({ value }) => value.trim() !== '')
+    .map(({ label, value }) => ({ page: number, text: label === '' ? value : `${label}: ${value}` }));
+}
+
+function fieldValue(value: unknown): string {
+  if (Array.isArray(value)) return value.filter((part) => typeof part === 'string').join(', ');
+  return typeof value === 'string' ? value : '';
+}
+
+function addTexts(texts: PageTexts, blocks: BlockCollector): void {
+  const fieldsOf = Map.groupBy(texts.fields, ({ page }) => page);
+  const pages = Map.groupBy(paragraphsOf(texts.lines), ({ page }) => page);
+  const numbers = [...new Set([...pages.keys(), ...fieldsOf.keys()])].sort((a, b) => a - b);
+  for (const page of numbers) {
+    for (const { kind, text, level } of pages.get(page) ?? []) {
+      blocks.add(kind, text, level === undefined ? { page } : { page, level });
+    }
+    for (const { text } of fieldsOf.get(page) ?? []) blocks.add('paragraph', text, { page });
+  }
+  if (texts.lines.some(({ text }) => UNMAPPED.test(text))) blocks.warn('characters_without_unicode');
+  if (texts.pagesWithoutText > 0) blocks.warn('pages_without_text');
+  if (texts.pagesUnreadable > 0) blocks.warn('pages_unreadable');
+}
+
+function noText(missingMaps: Set<string>): AppError {
+  if (missingMaps.size === 0) return new AppError('pdf_no_text');
+  const names = [...missingMaps].map((name) => name.replace('.bcmap', '')).join(', ');
+  return new AppError('pdf_no_text', `The text of the PDF is in encodings that cannot be read here: ${names}.`);
+}
+
+async function titleOf(pdf: Pdf): Promise<string | null> {
+  const { info } = await pdf.getMetadata();
+  const title = (info as { Title?: unknown }).Title;
+  if (typeof title !== 'string' || MEANINGLESS_TITLE.test(title.trim())) return null;
+  return title;
+}
+
+function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name;
+}
