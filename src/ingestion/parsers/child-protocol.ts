@@ -1,0 +1,48 @@
+import { writeFile } from 'node:fs/promises';
+import { AppError, type FieldError } from '../../errors/app-error.ts';
+import type { ErrorCode } from '../../errors/codes.ts';
+import type { ParsedDocument, ParseInput } from './parsed-document.ts';
+
+/** Sent once to the child: what to parse, and the file that takes the document as JSON. */
+export interface ParseRequest {
+  input: ParseInput;
+  resultPath: string;
+}
+
+/** Sent once by the child. Documents go through the file: they may be larger than a pipe should carry. */
+export type ParseReply =
+  | { outcome: 'parsed' }
+  | { outcome: 'failed'; code: ErrorCode; detail: string; errors?: readonly FieldError[] }
+  | { outcome: 'crashed'; reason: string };
+
+/**
+ * Serves one request from the parent process over the channel that `fork`-like spawning opens, then lets the process end.
+ * The process ends at once when the parent goes away.
+ */
+export function serveParseRequest(parse: (input: ParseInput) => Promise<ParsedDocument>): void {
+  process.once('disconnect', () => process.exit());
+  process.once('message', async (request: ParseRequest) => {
+    const reply = await replyTo(request, parse);
+    process.send?.(reply, () => process.disconnect?.());
+  });
+}
+
+async function replyTo(
+  { input, resultPath }: ParseRequest,
+  parse: (input: ParseInput) => Promise<ParsedDocument>,
+): Promise<ParseReply> {
+  try {
+    await writeFile(resultPath, JSON.stringify(await parse(input)), { flag: 'wx', mode: 0o600 });
+    return { outcome: 'parsed' };
+  } catch (error) {
+    if (error instanceof AppError) return { outcome: 'failed', code: error.code, detail: error.detail };
+    // Buffers live outside the heap; where they cannot be had, the runtime says so this way.
+    if (
+      error instanceof RangeError &&
+      /allocation|Array buffer|Invalid (typed )?array length|Invalid string length/i.test(error.message)
+    ) {
+      return { outcome: 'failed', code: 'parse_out_of_memory', detail: 'The document needs more memory than allowed.' };
+    }
+    return { outcome: 'crashed', reason: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}

@@ -1,0 +1,167 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { siblingModule } from '../../base/source-file.ts';
+import { AppError } from '../../errors/app-error.ts';
+import type { ParseReply, ParseRequest } from './child-protocol.ts';
+import type { ParsedDocument, ParseInput } from './parsed-document.ts';
+import { residentBytes } from './process-memory.ts';
+
+export interface ParseOptions {
+  /** Wall time from the start of the process to its answer. */
+  timeoutMs: number;
+  /** Cap on the resident memory of the process, buffers and WebAssembly included. It needs about 100 to start. */
+  memoryMb: number;
+  signal?: AbortSignal;
+  /** Module that the process runs; the parser of the input's media type by default. */
+  entry?: URL;
+}
+
+type StopReason = 'timeout' | 'memory' | 'abort';
+
+/** How a child ended: it answered, or it was stopped for a reason, or it died. */
+type Ending =
+  | { kind: 'replied'; reply: ParseReply }
+  | { kind: 'stopped'; reason: StopReason }
+  | { kind: 'died'; exitCode: number | null; exitSignal: NodeJS.Signals | null; stderr: string };
+
+const MEMORY_CHECK_EVERY_MS = 250;
+const STDERR_CHARS = 4096;
+
+/** JSON of a document is its text, escapes and field names; three bytes a character are the worst of UTF-8. */
+const RESULT_BYTES_PER_CHAR = 8;
+const RESULT_FLOOR_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Parses a file in a process of its own, so that a hostile or huge document can take down nothing but that process. It gets
+ * no environment, no standard input, and may start no further programs; it is killed on timeout, beyond the memory cap, on
+ * abort, and when this process dies. Nothing is left behind in the temporary directory.
+ *
+ * Throws what the parser throws, by the same code and detail; `parse_timeout`, `parse_out_of_memory`, `parser_crashed`; on
+ * abort the reason of the signal.
+ */
+export async function parseInChildProcess(input: ParseInput, options: ParseOptions): Promise<ParsedDocument> {
+  options.signal?.throwIfAborted();
+  const directory = await mkdtemp(join(tmpdir(), 'anyrag-parse-'));
+  try {
+    const resultPath = join(directory, 'document.json');
+    const ending = await runChild({ input, resultPath }, directory, options);
+    return await documentFrom(ending, resultPath, input, options);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function documentFrom(
+  ending: Ending,
+  resultPath: string,
+  input: ParseInput,
+  options: ParseOptions,
+): Promise<ParsedDocument> {
+  if (ending.kind === 'stopped') throw stopError(ending.reason, options);
+  if (ending.kind === 'died') throw deathError(ending);
+  const { reply } = ending;
+  if (reply.outcome === 'failed') throw new AppError(reply.code, reply.detail);
+  if (reply.outcome === 'crashed') throw new AppError('parser_crashed', undefined, { cause: new Error(reply.reason) });
+  return readResult(resultPath, RESULT_FLOOR_BYTES + input.limits.maxTextChars * RESULT_BYTES_PER_CHAR);
+}
+
+/** The process may have been taken over by the document: a result that is missing or no JSON is its failure, not ours. */
+async function readResult(path: string, maxBytes: number): Promise<ParsedDocument> {
+  try {
+    const { size } = await stat(path);
+    if (size > maxBytes) throw new AppError('document_too_large', 'The parsed document is larger than allowed.');
+    return JSON.parse(await readFile(path, 'utf8')) as ParsedDocument;
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError('parser_crashed', undefined, { cause: error });
+  }
+}
+
+function stopError(reason: StopReason, { timeoutMs, memoryMb, signal }: ParseOptions): unknown {
+  if (reason === 'abort') return signal?.reason;
+  if (reason === 'timeout') return new AppError('parse_timeout', `Parsing took longer than ${timeoutMs} ms.`);
+  return new AppError('parse_out_of_memory', `Parsing needed more than ${memoryMb} MB of memory.`);
+}
+
+function deathError({ exitCode, exitSignal, stderr }: Extract<Ending, { kind: 'died' }>): AppError {
+  const cause = new Error(`The parser process ended with ${exitSignal ?? exitCode}: ${stderr}`);
+  // V8 aborts when its heap is full; the text is the only sign of it.
+  const isHeapFull = /heap out of memory|Allocation failed|out of memory/i.test(stderr);
+  return new AppError(isHeapFull ? 'parse_out_of_memory' : 'parser_crashed', undefined, { cause });
+}
+
+async function runChild(request: ParseRequest, directory: string, options: ParseOptions): Promise<Ending> {
+  const child = startChild(directory, options);
+  const ending = Promise.withResolvers<Ending>();
+  // `close` comes after the last of stderr, `exit` does not.
+  const closed = Promise.withResolvers<void>();
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-STDERR_CHARS);
+  });
+  child.once('error', ending.reject);
+  child.once('message', (reply) => ending.resolve({ kind: 'replied', reply: reply as ParseReply }));
+  child.once('close', (exitCode, exitSignal) => {
+    ending.resolve({ kind: 'died', exitCode, exitSignal, stderr });
+    closed.resolve();
+  });
+  // A child that is gone before it hears the request is reported by `close`, with its reason.
+  child.send(request, () => {});
+  const unwatch = watch(child, options, ending);
+  try {
+    return await ending.promise;
+  } finally {
+    unwatch();
+    child.kill('SIGKILL');
+    if (child.pid !== undefined) await closed.promise;
+  }
+}
+
+/** Ends the run on timeout, beyond the memory cap, and on abort. Answers a function that stops watching. */
+function watch(
+  child: ChildProcess,
+  { timeoutMs, memoryMb, signal }: ParseOptions,
+  ending: PromiseWithResolvers<Ending>,
+): () => void {
+  const stop = (reason: StopReason) => ending.resolve({ kind: 'stopped', reason });
+  const onAbort = () => stop('abort');
+  const timeout = setTimeout(() => stop('timeout'), timeoutMs);
+  const memoryCheck = setInterval(() => {
+    exceeds(child, memoryMb * 1024 * 1024).then((isTooLarge) => isTooLarge && stop('memory'), ending.reject);
+  }, MEMORY_CHECK_EVERY_MS);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  // The signal may have been raised while the process was being prepared.
+  if (signal?.aborted) onAbort();
+  return () => {
+    clearTimeout(timeout);
+    clearInterval(memoryCheck);
+    signal?.removeEventListener('abort', onAbort);
+  };
+}
+
+async function exceeds(child: ChildProcess, maxBytes: number): Promise<boolean> {
+  const bytes = child.pid === undefined ? null : await residentBytes(child.pid);
+  return bytes !== null && bytes > maxBytes;
+}
+
+function startChild(directory: string, { memoryMb, entry }: ParseOptions): ChildProcess {
+  const script = fileURLToPath(entry ?? siblingModule(import.meta.url, 'parser-process'));
+  const flags = [
+    '--disable-warning=ExperimentalWarning',
+    '--disable-warning=SecurityWarning',
+    `--max-old-space-size=${memoryMb}`,
+    '--permission',
+    '--allow-fs-read=*',
+    `--allow-fs-write=${directory}`,
+    '--allow-worker',
+  ];
+  return spawn(process.execPath, [...flags, script], {
+    cwd: directory,
+    env: {},
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'json',
+  });
+}
