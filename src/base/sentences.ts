@@ -24,11 +24,6 @@ export function sentenceRanges(text: string): TextRange[] {
   return joined.flatMap((range) => splitAtSpaces(text, range));
 }
 
-/** The same as `sentenceRanges`, as text. */
-export function sentencesOf(text: string): string[] {
-  return sentenceRanges(text).map(({ start, end }) => text.slice(start, end));
-}
-
 /** Turns line breaks inside a sentence into spaces; the length stays, so offsets hold. */
 function unwrapLines(text: string): string {
   let lineStart = 0;
