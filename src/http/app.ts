@@ -2,7 +2,7 @@ import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -50,7 +50,7 @@ const MAX_FIELD_BYTES = 65_536;
 export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
   const server = Fastify({
     loggerInstance: deps.log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: (request) => requestIdOf(request.headers),
     trustProxy: deps.trustProxy.length === 0 ? false : [...deps.trustProxy],
     bodyLimit: JSON_BODY_BYTES,
@@ -67,7 +67,10 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.removeContentTypeParser('text/plain');
 
   traceRequests(app);
-  await app.register(helmet, { global: true });
+  await app.register(helmet, {
+    // Plain HTTP on loopback and behind a proxy is how anyrag runs; this directive would break its page there.
+    contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
+  });
   await app.register(multipart, {
     limits: { files: 2, fields: MAX_FORM_FIELDS, fieldSize: MAX_FIELD_BYTES, fileSize: deps.maxUploadBytes + 1 },
   });
