@@ -22,7 +22,15 @@ test.each([[''], ['Hello'], ['12 34 56'], ['ERR_404 QX-77 AB12'], ['AX-1200 BX-1
   },
 );
 
-test('judges the beginning of a long text only', async () => {
-  const english = 'The quick brown fox jumps over the lazy dog. '.repeat(100);
-  expect(await detectLanguage(english + 'Der Hund schläft den ganzen Tag. '.repeat(10_000))).toBe('en');
+test('a title page of names does not hide the language of a long text', async () => {
+  const names = 'Ann Öztürk∗+, Björn Nguyễn∗, Chiara Kowalczyk#, Dmitri Ó Briain$ {ao,bn,ck,dob}@example.org\n'.repeat(
+    20,
+  );
+  const english = 'The quick brown fox jumps over the lazy dog and runs back into the forest. '.repeat(300);
+  expect(await detectLanguage(names + english)).toBe('en');
+});
+
+test('reads no more of a long text than it needs', async () => {
+  const long = 'Der Hund schläft den ganzen Tag vor dem warmen Ofen. '.repeat(100_000);
+  expect(await detectLanguage(long)).toBe('de');
 });
