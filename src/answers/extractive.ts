@@ -53,7 +53,7 @@ interface Scored {
 const LEAD_IN_SHARE = 0.7;
 /**
  * What the best passage is worth next to the words. On 276 labelled questions with six passages each, 0.3 found a marked
- * sentence among those quoted for 74 %; lower and higher values found two or three in a hundred fewer.
+ * sentence among the first three for 77 %, 0.1 for 74 % and 0.5 for 75 % (with a further-sentence share of 0.6).
  */
 const PASSAGE_BONUS = 0.3;
 const POSITION_BONUS = 0.02;
