@@ -1,0 +1,137 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { Subject } from '../../src/access/index.ts';
+import type { Database } from '../../src/db/database.ts';
+import { deleteFilesHandler } from '../../src/documents/jobs.ts';
+import { type Accepted, acceptContent, type ContentFields } from '../../src/ingestion/index.ts';
+import { ingestHandler, type PipelineDependencies, reindexHandler } from '../../src/ingestion/jobs.ts';
+import type { ParsedDocument } from '../../src/ingestion/parsers/parsed-document.ts';
+import type { JobHandler } from '../../src/jobs/index.ts';
+import { openDirectoryStorage } from '../../src/storage/index.ts';
+import { type FakeEmbeddingModel, fakeEmbeddingModel } from '../fakes/embedding-model.ts';
+import { createTestDatabase } from './database.ts';
+import { startTestWorker, type TestWorker } from './worker.ts';
+
+export interface TestPipeline {
+  readonly db: Database;
+  readonly path: string;
+  readonly model: FakeEmbeddingModel;
+  /** What the stages work with; a test may replace a part before the worker runs. */
+  readonly deps: PipelineDependencies;
+  /** Paths of the files that were parsed, in order. */
+  readonly parsed: string[];
+  /** Content by URL, for `acceptUrl`. */
+  readonly web: Map<string, string>;
+  acceptText(subject: Subject, text: string, options?: AcceptOptions): Promise<Accepted>;
+  acceptUrl(subject: Subject, url: string, options?: AcceptOptions): Promise<Accepted>;
+  /** A worker for all types of jobs; `db` may be a wrapper that fails. */
+  startWorker(options?: { db?: Database; concurrency?: number; leaseMs?: number }): Promise<TestWorker>;
+  /** Stops its workers and removes everything. */
+  close(): Promise<void>;
+}
+
+export type AcceptOptions = Partial<ContentFields> & {
+  caller?: string;
+  idempotencyKey?: string | null;
+  fileName?: string | null;
+};
+
+/** The pipeline on a real database and a real directory, with a fake model, a small parser and no network. */
+export async function createTestPipeline(): Promise<TestPipeline> {
+  const { db, path, close } = await createTestDatabase();
+  const directory = await mkdtemp(join(tmpdir(), 'anyrag-pipeline-'));
+  const storage = await openDirectoryStorage(join(directory, 'files'));
+  const model = fakeEmbeddingModel();
+  const parsed: string[] = [];
+  const web = new Map<string, string>();
+  const workers: TestWorker[] = [];
+  const deps: PipelineDependencies = {
+    db,
+    storage,
+    embeddingModel: model,
+    temporaryDirectory: directory,
+    maxBytes: 10_000_000,
+    limits: { maxPages: 100, maxTextChars: 10_000_000, maxExpandedBytes: 10_000_000 },
+    async fetchToFile(url, file) {
+      const body = web.get(url) ?? '';
+      await writeFile(file, body);
+      return {
+        finalUrl: url,
+        bytes: Buffer.byteLength(body),
+        sha256: '',
+        mediaType: 'text/plain',
+        charset: 'utf-8',
+        fileName: 'page.txt',
+      };
+    },
+    detectMediaType: async () => 'text/plain',
+    async parse({ path: file }) {
+      parsed.push(file);
+      return parseLightly(await readFile(file, 'utf8'));
+    },
+  };
+  const accept = (
+    subject: Subject,
+    sourceType: 'text' | 'web',
+    content: Parameters<typeof acceptContent>[1]['content'],
+    options: AcceptOptions,
+  ) => {
+    const { caller = subject.userId ?? 'guest', idempotencyKey = null, fileName: _, ...fields } = options;
+    return acceptContent(deps, {
+      subject,
+      caller,
+      sourceType,
+      fields: { title: null, source: null, groupId: null, tags: null, metadata: null, expiresAt: null, ...fields },
+      content,
+      idempotencyKey,
+      trace: null,
+    });
+  };
+
+  return {
+    db,
+    path,
+    model,
+    deps,
+    parsed,
+    web,
+    async acceptText(subject, text, options = {}) {
+      const stored = await storage.put(Readable.from([Buffer.from(text)]), { maxBytes: deps.maxBytes });
+      const content = { kind: 'file', stored, fileName: options.fileName ?? null, mediaType: 'text/plain' } as const;
+      return accept(subject, 'text', content, options);
+    },
+    acceptUrl: (subject, url, options = {}) => accept(subject, 'web', { kind: 'url', url }, options),
+    async startWorker(options = {}) {
+      const worker = await startTestWorker({ db, path, handlers: handlersOf(deps), ...options });
+      workers.push(worker);
+      return worker;
+    },
+    async close() {
+      for (const worker of workers) await worker.stop(0);
+      await close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function handlersOf(deps: PipelineDependencies): ReadonlyMap<string, JobHandler> {
+  return new Map<string, JobHandler>([
+    ['ingest', ingestHandler(deps) as JobHandler],
+    ['reindex', reindexHandler(deps) as JobHandler],
+    ['delete_files', deleteFilesHandler(deps) as JobHandler],
+  ]);
+}
+
+/** Paragraphs between blank lines; one that begins with `# ` is a heading, the first of them the title. */
+function parseLightly(text: string): ParsedDocument {
+  const paragraphs = text.split(/\n{2,}/).filter((paragraph) => paragraph.trim() !== '');
+  const blocks = paragraphs.map((paragraph) =>
+    paragraph.startsWith('# ')
+      ? { kind: 'heading' as const, level: 1, text: paragraph.slice(2) }
+      : { kind: 'paragraph' as const, text: paragraph },
+  );
+  const title = blocks.find((block) => block.kind === 'heading')?.text ?? null;
+  return { title, blocks, pageCount: null, warnings: [] };
+}
