@@ -16,7 +16,7 @@ export type ParseReply =
   | { outcome: 'crashed'; reason: string };
 
 /**
- * Serves one request from the parent process over the channel that `fork`-like spawning opens, then lets the process end.
+ * Serves one request from the parent process over its IPC channel, then lets the process end.
  * The process ends at once when the parent goes away.
  */
 export function serveParseRequest(parse: (input: ParseInput) => Promise<ParsedDocument>): void {

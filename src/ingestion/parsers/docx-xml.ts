@@ -6,11 +6,15 @@ const WORD_NAMESPACES = new Set([
   'http://purl.oclc.org/ooxml/wordprocessingml/main',
 ]);
 
-/** An element being copied: what it has collected so far, and the text of shapes that mammoth would not look into. */
+/** An element being copied. */
 interface Frame {
   local: string;
+  isInDrawing: boolean;
+  /** Its content so far. */
   xml: string;
+  /** Text of the `t` elements in it, for equations. */
   text: string;
+  /** Text boxes taken out of a drawing, on their way to stand behind it. */
   shapes: string;
   choice: string;
   fallback: string;
@@ -24,13 +28,14 @@ interface Frame {
  * Throws `document_corrupt` as `parseXml` does, which also protects mammoth's recursion from bottomless nesting.
  */
 export function rewriteWordXml(bytes: Uint8Array): string {
-  const top = newFrame('');
+  const top = newFrame('', false);
   const frames: Frame[] = [top];
   let wordPrefix = '';
   const parser = createStrictSaxes({
     open(tag) {
       if (WORD_NAMESPACES.has(tag.uri)) wordPrefix = tag.prefix === '' ? '' : `${tag.prefix}:`;
-      frames.push(newFrame(tag.local));
+      const parent = frames.at(-1)!;
+      frames.push(newFrame(tag.local, parent.isInDrawing || parent.local === 'drawing'));
     },
     text(text) {
       const frame = frames.at(-1)!;
@@ -48,8 +53,13 @@ export function rewriteWordXml(bytes: Uint8Array): string {
 
 function closeInto(parent: Frame, frame: Frame, tag: SaxesTagNS, wordPrefix: string): void {
   parent.text += equationText(tag.local, frame.text);
-  parent.shapes += tag.local === 'txbxContent' ? elementXml(tag, frame.xml) : frame.shapes;
+  parent.shapes += frame.shapes;
   switch (tag.local) {
+    case 'txbxContent':
+      // Moved, not copied: shapes nest, and copies would double at each level.
+      if (frame.isInDrawing) parent.shapes += elementXml(tag, frame.xml);
+      else parent.xml += elementXml(tag, frame.xml);
+      return;
     case 'oMath':
       parent.xml += `<${wordPrefix}r><${wordPrefix}t xml:space="preserve">${escapeText(frame.text)}</${wordPrefix}t></${wordPrefix}r>`;
       return;
@@ -62,7 +72,6 @@ function closeInto(parent: Frame, frame: Frame, tag: SaxesTagNS, wordPrefix: str
       return;
     case 'AlternateContent':
       parent.xml += isPoorer(frame.fallback, frame.choice) ? frame.choice : frame.fallback;
-      parent.shapes = '';
       return;
     case 'drawing':
       parent.xml += elementXml(tag, frame.xml) + frame.shapes;
@@ -90,8 +99,8 @@ function isPoorer(fallback: string, choice: string): boolean {
   return fallback === '' || (choice.includes('txbxContent') && !fallback.includes('txbxContent'));
 }
 
-function newFrame(local: string): Frame {
-  return { local, xml: '', text: '', shapes: '', choice: '', fallback: '' };
+function newFrame(local: string, isInDrawing: boolean): Frame {
+  return { local, isInDrawing, xml: '', text: '', shapes: '', choice: '', fallback: '' };
 }
 
 function elementXml(tag: SaxesTagNS, inner: string): string {

@@ -62,6 +62,14 @@ describe('Word', () => {
     expect(textOfDocument(await parseBytes(docx))).toBe('said once');
   });
 
+  test('shapes inside shapes are said once', async () => {
+    let paragraph = '<w:p><w:r><w:t>innermost</w:t></w:r></w:p>';
+    for (let level = 0; level < 20; level++) {
+      paragraph = `<w:p><w:r><w:drawing><wps:txbx><w:txbxContent>${paragraph}</w:txbxContent></wps:txbx></w:drawing></w:r></w:p>`;
+    }
+    expect(textOfDocument(await parseBytes(await buildDocx([{ xml: paragraph }])))).toBe('innermost');
+  });
+
   test('an equation keeps its characters', async () => {
     const run = (text: string) => `<m:r><m:t>${text}</m:t></m:r>`;
     const docx = await buildDocx([

@@ -100,7 +100,7 @@ function inlineText(root: Nodes): string {
     else if ('value' in node) text += node.value;
     else if ('alt' in node) text += node.alt ?? '';
     else if (node.type === 'footnoteReference') text += `[${node.label ?? node.identifier}]`;
-    else if ('children' in node) open.push(...node.children.toReversed());
+    else if ('children' in node) for (const child of node.children.toReversed()) open.push(child);
   }
   return text;
 }

@@ -50,14 +50,13 @@ function lineOf(items: PdfTextItem[], page: number): PdfLine | null {
   const [a = 1, b = 0] = main.transform;
   const length = Math.hypot(a, b) || 1;
   const along = (item: PdfTextItem) => (item.transform[4]! * a + item.transform[5]! * b) / length;
-  const starts = inked.map(along);
   return {
     text: lineText(items).replace(PRESENTATION_FORMS, (form) => form.normalize('NFKC')),
     page,
     size: main.height || length,
     angle: Math.round((Math.atan2(b, a) * 180) / Math.PI),
-    start: Math.min(...starts),
-    end: Math.max(...inked.map((item, index) => starts[index]! + item.width)),
+    start: inked.reduce((least, item) => Math.min(least, along(item)), Number.POSITIVE_INFINITY),
+    end: inked.reduce((most, item) => Math.max(most, along(item) + item.width), Number.NEGATIVE_INFINITY),
     baseline: (main.transform[5]! * a - main.transform[4]! * b) / length,
   };
 }

@@ -24,6 +24,9 @@ const DEFAULT_ADVANCE = 1.2;
 /** Indentation in font sizes that starts a paragraph. */
 const INDENT = 0.8;
 
+/** Lines of a paragraph that are looked at for its right margin. */
+const MARGIN_LINES = 10;
+
 const BULLET = /^\s*[•●▪■◦‣⁃∙○–—*-]\s+(?=\S)/;
 const NUMBERED = /^\s*(\(?\d{1,3}[.)]|\[\d{1,3}\]|\(?[a-z][.)])\s+\S/;
 
@@ -97,7 +100,8 @@ function startsIndented(group: PdfLine[], line: PdfLine): boolean {
 
 /** Whether the first word of a line would have fitted at the end of the one before, which then ended on purpose. */
 function hasRoomFor(previous: PdfLine, group: PdfLine[], line: PdfLine): boolean {
-  const margin = Math.max(line.end, ...group.map(({ end }) => end));
+  // The lines just before tell the margin; a page of one endless paragraph must not be measured over and over.
+  const margin = Math.max(line.end, ...group.slice(-MARGIN_LINES).map(({ end }) => end));
   const charWidth = (line.end - line.start) / Math.max(1, line.text.trim().length);
   const wordChars = line.text.trim().split(/\s/)[0]?.length ?? 0;
   return previous.end + (wordChars + 2) * charWidth < margin;
@@ -126,11 +130,12 @@ function isWideChar(char: string | undefined): boolean {
   return char !== undefined && /[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]/.test(char);
 }
 
-/** Words within lines, compounds with their hyphens, in lower case. */
+/** Words that are whole on a line, compounds with their hyphens, in lower case. */
 function vocabularyOf(lines: PdfLine[]): Set<string> {
   const words = new Set<string>();
-  for (const { text } of lines) {
-    for (const [word] of text.matchAll(/[\p{L}\p{M}]+(?:[-‐][\p{L}\p{M}]+)*(?![-‐]?\s*$)/gu)) {
+  for (const line of lines) {
+    const text = endsInWord(line) ? line.text.slice(0, line.text.trimEnd().lastIndexOf(' ') + 1) : line.text;
+    for (const [word] of text.matchAll(/[\p{L}\p{M}]+(?:[-‐][\p{L}\p{M}]+)*/gu)) {
       words.add(word.toLowerCase().replaceAll('‐', '-'));
     }
   }

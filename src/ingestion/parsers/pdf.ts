@@ -71,7 +71,7 @@ async function openPdf(bytes: Buffer, missingMaps: Set<string>): Promise<Pdf> {
   } catch (error) {
     if (isNamed(error, 'PasswordException')) throw new AppError('pdf_encrypted', undefined, { cause: error });
     // pdf.js takes a page tree without pages for damage.
-    const hasNoPages = /\/Type\s*\/Pages\b[^>]*\/Count\s+0\b|\/Count\s+0\b[^>]*\/Type\s*\/Pages\b/.test(
+    const hasNoPages = /\/Type\s{0,9}\/Pages\b[^>]{0,999}\/Count\s+0\b|\/Count\s+0\b[^>]{0,999}\/Type\s*\/Pages\b/.test(
       bytes.toString('latin1'),
     );
     throw new AppError(hasNoPages ? 'pdf_no_pages' : 'pdf_corrupt', undefined, { cause: error });
@@ -95,8 +95,8 @@ async function readPages(pdf: Pdf): Promise<PageTexts> {
     const found = await readPage(pdf, number, hasForm);
     if (found === null) texts.pagesUnreadable++;
     else if (found.lines.length + found.fields.length === 0) texts.pagesWithoutText++;
-    texts.lines.push(...(found?.lines ?? []));
-    texts.fields.push(...(found?.fields ?? []));
+    for (const line of found?.lines ?? []) texts.lines.push(line);
+    for (const field of found?.fields ?? []) texts.fields.push(field);
   }
   return texts;
 }

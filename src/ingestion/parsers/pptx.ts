@@ -114,7 +114,7 @@ async function addChart(archive: Archive, part: string, page: number, blocks: Bl
     categories: pointValues(firstChild(ser, 'cat') ?? firstChild(ser, 'xVal')),
     values: pointValues(firstChild(ser, 'val') ?? firstChild(ser, 'yVal')),
   }));
-  const length = Math.max(0, ...series.map(({ values }) => values.length));
+  const length = series.reduce((most, { values }) => Math.max(most, values.length), 0);
   const rows = Array.from({ length }, (_, row) => [
     series[0]?.categories[row] ?? '',
     ...series.map(({ values }) => values[row] ?? ''),

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { siblingModule } from '../../base/source-file.ts';
 import { AppError } from '../../errors/app-error.ts';
@@ -47,7 +47,8 @@ export async function parseInChildProcess(input: ParseInput, options: ParseOptio
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-parse-'));
   try {
     const resultPath = join(directory, 'document.json');
-    const ending = await runChild({ input, resultPath }, directory, options);
+    // The process has another working directory.
+    const ending = await runChild({ input: { ...input, path: resolve(input.path) }, resultPath }, directory, options);
     return await documentFrom(ending, resultPath, input, options);
   } finally {
     await rm(directory, { recursive: true, force: true });
