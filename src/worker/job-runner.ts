@@ -104,7 +104,8 @@ export class JobRunner {
 
   async #cycle(): Promise<void> {
     const { db, lease } = this.#deps;
-    const settling = this.#unsettled;
+    // A copy: jobs that end while the transaction runs are not in it.
+    const settling = [...this.#unsettled];
     const statements: Statement[] = settling.map(({ job, outcome }) => settleJob(job, outcome));
     const claiming = !this.#stopping && this.#freeSlots() > 0;
     if (this.#reconcileNext && lease.workerId !== null) {

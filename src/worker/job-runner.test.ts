@@ -1,0 +1,331 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { z } from 'zod';
+import { createUser, disableUser } from '../../test/factories.ts';
+import { createTestDatabase } from '../../test/harness/database.ts';
+import { waitUntil } from '../../test/harness/wait-until.ts';
+import { finishedJob, jobById, makeDue, startTestWorker, type TestWorkerOptions } from '../../test/harness/worker.ts';
+import type { Database } from '../db/database.ts';
+import { sql } from '../db/sql.ts';
+import { AppError } from '../errors/app-error.ts';
+import { cancelJob, type EnqueueRequest, enqueueJob, GiveUp, type JobContext, RetryLater } from '../jobs/index.ts';
+
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
+
+type Run = (payload: Record<string, unknown>, context: JobContext) => Promise<Record<string, unknown>>;
+
+async function world() {
+  const { db, path, close } = await createTestDatabase();
+  const workers: { stop(graceMs?: number): Promise<void> }[] = [];
+  onTestFinished(async () => {
+    for (const worker of workers) await worker.stop(0);
+    await close();
+  });
+  return {
+    db,
+    async enqueue(request: Partial<EnqueueRequest> = {}): Promise<string> {
+      const job = enqueueJob({ jobType: 'work', payload: {}, onBehalfOf: SYSTEM, ...request });
+      await db.batch(job.statements);
+      return job.jobId;
+    },
+    async work(run: Run, options: Partial<TestWorkerOptions> = {}) {
+      const handlers = new Map([['work', { payload: z.record(z.string(), z.unknown()), run }]]);
+      const worker = await startTestWorker({ db, path, handlers, ...options });
+      workers.push(worker);
+      return worker;
+    },
+  };
+}
+
+/** Answers a batch only after others had time to happen: what the network does to every answer. */
+function slowlyAnswering(db: Database): Database {
+  return {
+    ...forwardingTo(db),
+    async batch(statements) {
+      const rows = await db.batch(statements);
+      await delay(3);
+      return rows;
+    },
+  };
+}
+
+function forwardingTo(db: Database): Database {
+  return {
+    path: db.path,
+    query: (...args) => db.query(...args),
+    batch: (statements) => db.batch(statements),
+    dataVersion: () => db.dataVersion(),
+    copyTo: (path) => db.copyTo(path),
+    close: () => db.close(),
+  };
+}
+
+/** A promise that ends when `signal` aborts, as a well-behaved handler would. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
+}
+
+describe('a worker', () => {
+  test('runs each of many short jobs once, also those that end while an answer of the database is on its way', async () => {
+    const { db, enqueue, work } = await world();
+    const ids: string[] = [];
+    for (let i = 0; i < 40; i++) ids.push(await enqueue({ payload: { i } }));
+    const runs: unknown[] = [];
+    const run: Run = async ({ i }) => {
+      runs.push(i);
+      await delay(Number(i) % 7);
+      return {};
+    };
+    await work(run, { db: slowlyAnswering(db), concurrency: 4, leaseMs: 600 });
+
+    for (const id of ids) expect((await finishedJob(db, id)).status).toBe('completed');
+    expect(runs).toHaveLength(40);
+    expect(runs.slice(0, 4)).toEqual([0, 1, 2, 3]);
+  });
+
+  test('claims by priority, then in the order of arrival', async () => {
+    const { db, enqueue, work } = await world();
+    const last = await enqueue({ payload: { name: 'late' }, priority: 1 });
+    await enqueue({ payload: { name: 'first' } });
+    await enqueue({ payload: { name: 'second' } });
+    await enqueue({ payload: { name: 'urgent' }, priority: -1 });
+    const runs: unknown[] = [];
+    await work(async ({ name }) => ({ n: runs.push(name) }), { concurrency: 2 });
+
+    await finishedJob(db, last);
+
+    expect(runs).toEqual(['urgent', 'first', 'second', 'late']);
+  });
+
+  test('sees a job of another connection without being told', async () => {
+    const { db, enqueue, work } = await world();
+    await work(async () => ({ done: true }));
+
+    const id = await enqueue();
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', result: { done: true }, attempts: 1 });
+  });
+
+  test('runs a delayed job when its time has come', async () => {
+    const { db, enqueue, work } = await world();
+    await work(async () => ({}));
+    const id = await enqueue({ delayMs: 3_600_000 });
+    expect(await jobById(db, id)).toMatchObject({ status: 'pending', startedAt: null });
+
+    await makeDue(db, id);
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'completed' });
+  });
+
+  test('runs no more jobs at a time than it has slots', async () => {
+    const { db, enqueue, work } = await world();
+    const ids = [await enqueue(), await enqueue(), await enqueue(), await enqueue(), await enqueue()];
+    let running = 0;
+    let most = 0;
+    const run: Run = async () => {
+      most = Math.max(most, ++running);
+      await delay(2);
+      running--;
+      return {};
+    };
+    await work(run, { concurrency: 2 });
+
+    for (const id of ids) await finishedJob(db, id);
+
+    expect(most).toBe(2);
+  });
+});
+
+describe('a handler that throws', () => {
+  test("is run again, up to the last attempt, whose error is the job's", async () => {
+    const { db, enqueue, work } = await world();
+    const attempts: number[] = [];
+    await work(async (_, context) => {
+      attempts.push(context.attempt);
+      throw new AppError('provider_unavailable', `attempt ${context.attempt}`);
+    });
+    const id = await enqueue({ maxAttempts: 3 });
+
+    const job = await finishedJob(db, id);
+
+    expect(attempts).toEqual([1, 2, 3]);
+    expect(job).toMatchObject({
+      status: 'failed',
+      attempts: 3,
+      error: { code: 'provider_unavailable', message: 'attempt 3' },
+    });
+  });
+
+  test('does not show the text of an unknown error', async () => {
+    const { db, enqueue, work } = await world();
+    await work(async () => {
+      throw new Error('secret text of a document');
+    });
+    const id = await enqueue({ maxAttempts: 1 });
+
+    const job = await finishedJob(db, id);
+
+    expect(job.error).toMatchObject({ code: 'job_failed' });
+    expect(JSON.stringify(job)).not.toContain('secret');
+  });
+
+  test.each([
+    ['GiveUp', () => new GiveUp('provider_unavailable')],
+    ['an error that trying again does not help', () => new AppError('pdf_encrypted')],
+  ])('%s ends the job at once', async (_, error) => {
+    const { db, enqueue, work } = await world();
+    await work(async () => {
+      throw error();
+    });
+    const id = await enqueue({ maxAttempts: 5 });
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'failed', attempts: 1, error: { retryable: false } });
+  });
+
+  test('RetryLater costs no attempt', async () => {
+    const { db, enqueue, work } = await world();
+    const attempts: number[] = [];
+    await work(async (_, context) => {
+      if (attempts.push(context.attempt) <= 3) throw new RetryLater(3_600_000);
+      return {};
+    });
+    const id = await enqueue({ maxAttempts: 1 });
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', attempts: 1 });
+    expect(attempts).toEqual([1, 1, 1, 1]);
+  });
+
+  test('waits as long as the provider asked', async () => {
+    const { db, enqueue, work } = await world();
+    await work(async () => {
+      throw new AppError('provider_rate_limited', undefined, { retryAfterSeconds: 7_200 });
+    });
+    const id = await enqueue();
+
+    const job = await waitUntil(async () => {
+      const current = await jobById(db, id);
+      return current.attempts === 1 && current.status === 'pending' ? current : null;
+    });
+
+    expect(job.runAt - job.updatedAt).toBeGreaterThanOrEqual(7_200_000);
+  });
+});
+
+describe('a job that cannot run', () => {
+  test('of an unknown type fails with job_type_unknown', async () => {
+    const { db, enqueue, work } = await world();
+    await work(async () => ({}));
+    const id = await enqueue({ jobType: 'no_such_type' });
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'failed', error: { code: 'job_type_unknown' } });
+  });
+
+  test('with a payload its handler does not know fails with job_payload_invalid', async () => {
+    const { db, enqueue } = await world();
+    const { path } = db;
+    const handlers = new Map([['work', { payload: z.strictObject({ n: z.number() }), run: async () => ({}) }]]);
+    const worker = await startTestWorker({ db, path: path!, handlers: handlers as never });
+    onTestFinished(() => worker.stop());
+    const id = await enqueue({ payload: { n: 'one' } });
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'failed', error: { code: 'job_payload_invalid' } });
+  });
+
+  test('for a user who was disabled meanwhile fails with rights_revoked', async () => {
+    const { db, enqueue, work } = await world();
+    const ada = await createUser(db);
+    const id = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4 } });
+    await db.batch([disableUser(ada.userId)]);
+    let ran = false;
+    await work(async () => {
+      ran = true;
+      return {};
+    });
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'failed', error: { code: 'rights_revoked' } });
+    expect(ran).toBe(false);
+  });
+});
+
+describe('a running job', () => {
+  test('that is cancelled is told so and ends as cancelled', async () => {
+    const { db, enqueue, work } = await world();
+    const started = Promise.withResolvers<void>();
+    let reason: unknown;
+    await work(
+      async (_, { signal }) => {
+        started.resolve();
+        return untilAborted(signal).catch((error) => {
+          reason = error;
+          throw error;
+        });
+      },
+      { leaseMs: 600 },
+    );
+    const id = await enqueue();
+    await started.promise;
+
+    await db.batch(cancelJob(id, EVERYBODY));
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'cancelled', attempts: 1 });
+    expect(reason).toMatchObject({ code: 'job_cancelled' });
+  });
+
+  test('is told when its time is up, and tried again', async () => {
+    const { db, enqueue, work } = await world();
+    await work((_, { signal }) => untilAborted(signal), { jobTimeoutMs: 5 });
+    const id = await enqueue({ maxAttempts: 2 });
+
+    expect(await finishedJob(db, id)).toMatchObject({
+      status: 'failed',
+      attempts: 2,
+      error: { code: 'job_timeout' },
+    });
+  });
+
+  test('shows the last progress of the stage it is in', async () => {
+    const { db, enqueue, work } = await world();
+    const mayEnd = Promise.withResolvers<void>();
+    await work(async (_, { progress }) => {
+      progress('parse', 1, 1);
+      progress('embed', 3, 10);
+      await mayEnd.promise;
+      progress('embed', 7, 10);
+      return {};
+    });
+    const id = await enqueue();
+    await waitUntil(async () => (await jobById(db, id)).progress?.done === 3);
+
+    mayEnd.resolve();
+
+    expect((await finishedJob(db, id)).progress).toEqual({ stage: 'embed', done: 7, total: 10 });
+  });
+
+  test('writes nothing once another claim has raised the fence', async () => {
+    const { db, enqueue, work } = await world();
+    const stolen = Promise.withResolvers<void>();
+    const outcome = Promise.withResolvers<unknown>();
+    const started = Promise.withResolvers<void>();
+    const worker = await work(async (_, { write, progress }) => {
+      started.resolve();
+      await stolen.promise;
+      progress('late', 1, 1);
+      outcome.resolve(await write([sql`UPDATE jobs SET priority = 99`]).catch((error) => error));
+      return { by: 'the first holder' };
+    });
+    const id = await enqueue();
+    await started.promise;
+
+    await db.batch([sql`UPDATE jobs SET fence = fence + 1`]);
+    stolen.resolve();
+
+    expect(await outcome.promise).toMatchObject({ code: 'lease_lost' });
+    await worker.stop();
+    const [row] = await db.query(sql`SELECT status, priority, progress, result FROM jobs WHERE job_id = ${id}`);
+    expect(row).toEqual({ status: 'processing', priority: 0, progress: null, result: null });
+  });
+});
