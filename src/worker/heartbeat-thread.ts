@@ -16,6 +16,7 @@ export type BeatMessage =
 const { workerId, leaseMs, database } = workerData as HeartbeatStart;
 const { database: db } = await openDatabase(database);
 let stopped = false;
+let timer: NodeJS.Timeout | undefined;
 
 async function beat(): Promise<BeatMessage> {
   const [lease, cancelled] = await db.batch([extendLease(workerId, leaseMs), selectCancelRequests(workerId)]);
@@ -32,11 +33,12 @@ async function loop(): Promise<void> {
   } catch (error) {
     parentPort?.postMessage({ kind: 'failed', reason: (error as Error).message } satisfies BeatMessage);
   }
+  // A third of the lease: two beats may be late or lost before anybody may think that this worker is dead.
   if (!stopped) timer = setTimeout(() => void loop(), leaseMs / 3);
 }
 
-// A third of the lease: two beats may be late or lost before anybody may think that this worker is dead.
-let timer = setTimeout(() => void loop(), leaseMs / 3);
+// At once: starting this thread has taken its share of the lease.
+void loop();
 
 parentPort?.once('message', () => {
   stopped = true;
