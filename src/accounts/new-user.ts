@@ -1,5 +1,5 @@
 import { assertGoodPassword, normaliseEmail, type SystemRole, userIdOf } from '../access/index.ts';
-import type { Statement } from '../db/sql.ts';
+import type { Statement } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { AccountDependencies } from './dependencies.ts';
 import { insertCredential, insertEmailIdentifier, insertUser, insertUserRole, requireFreeEmail } from './queries.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { ACCESS_TOKEN_SECONDS, hashOpaqueToken, issueAccessToken, type SigningKeys } from '../access/index.ts';
 import { newId } from '../base/ids.ts';
-import type { Statement } from '../db/sql.ts';
+import type { Statement } from '../db/database.ts';
 import { deleteEndedSessions, insertRefreshToken, insertSession, requireActiveUser } from './queries.ts';
 import type { User } from './user.ts';
 
