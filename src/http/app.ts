@@ -1,21 +1,16 @@
 import helmet from '@fastify/helmet';
 import multipart from '@fastify/multipart';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
-import {
-  jsonSchemaTransform,
-  jsonSchemaTransformObject,
-  serializerCompiler,
-  validatorCompiler,
-} from 'fastify-type-provider-zod';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { AnswerDependencies } from '../answers/index.ts';
 import type { Storage } from '../storage/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { App } from './app-types.ts';
+import { answerClientError } from './client-error.ts';
+import { completeSchemas, describeApi } from './openapi.ts';
 import { limitRates } from './plugins/limit-rates.ts';
 import { type AccessRules, requireAccess } from './plugins/require-access.ts';
-import { requestIdOf, traceRequests } from './plugins/trace-requests.ts';
+import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests.ts';
 import { sendNotFound, sendProblem } from './problem.ts';
 import { type AuthRouteDependencies, authRoutes } from './routes/auth/routes.ts';
 import { documentRoutes } from './routes/documents/routes.ts';
@@ -57,6 +52,13 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     // A slow request that is still sending is cut by the socket, not by the length of an upload.
     requestTimeout: 0,
     routerOptions: { maxParamLength: 200 },
+    // A request that comes while the server stops is served like the others; the framework's own 503 is no problem of ours.
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => {
+      beginTrace(request, reply as never);
+      sendProblem(error, request, reply as never);
+    },
   });
   const app = server.withTypeProvider() as unknown as App;
   app.setValidatorCompiler(validatorCompiler);
@@ -65,6 +67,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   app.setNotFoundHandler(sendNotFound);
   // A text body would reach the handlers without having met a schema.
   app.removeContentTypeParser('text/plain');
+  readJson(app);
 
   traceRequests(app);
   await app.register(helmet, {
@@ -77,6 +80,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   await describeApi(app, deps.version);
   await app.register(async (scope) => {
     const routes = scope as unknown as App;
+    completeSchemas(routes);
     requireAccess(routes, deps.access);
     if (deps.ratePerMinute !== null) await limitRates(routes, { perMinute: deps.ratePerMinute });
     healthRoutes(routes, deps.checks);
@@ -94,21 +98,11 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   return server as unknown as FastifyInstance;
 }
 
-async function describeApi(app: App, version: string): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'anyrag',
-        version,
-        description: 'Documents in, answers with citations out.',
-        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-      },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
-      security: [{ bearer: [] }, {}],
-    },
-    transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+/** Many clients announce JSON whether they send any or not; a route that needs a body says so by its schema. */
+function readJson(app: App): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, body as string, done);
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
 }

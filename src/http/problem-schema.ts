@@ -31,3 +31,10 @@ export function problemResponses<const S extends number = never>(
   ]);
   return Object.fromEntries(entries);
 }
+
+/** Server-sent events are text to a schema; what they hold is said in the route's description. */
+export const eventStreamContent = { 'text/event-stream': { schema: z.string() } };
+
+export function eventStreamResponse() {
+  return { description: 'Events until the end', content: eventStreamContent };
+}

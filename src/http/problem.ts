@@ -13,6 +13,8 @@ const FRAMEWORK_CODES: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'malformed_request',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed_request',
   FST_ERR_BAD_URL: 'malformed_request',
+  // No id is that long.
+  FST_ERR_MAX_PARAM_LENGTH: 'not_found',
   FST_ERR_ROUTE_MISSING_METHOD: 'method_not_allowed',
   FST_INVALID_MULTIPART_CONTENT_TYPE: 'unsupported_media_type',
   FST_REQ_FILE_TOO_LARGE: 'payload_too_large',
@@ -39,15 +41,19 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
 }
 
 export function problemBody(problem: AppError, request: FastifyRequest) {
+  return problemOf(problem, request.url.split('?', 1)[0]!, request.traceId);
+}
+
+export function problemOf(problem: AppError, instance: string, traceId: string) {
   const { status, title } = ERROR_CODES[problem.code];
   return {
     type: `https://anyrag.dev/errors/${problem.code}`,
     title,
     status,
     detail: problem.detail,
-    instance: request.url.split('?', 1)[0],
+    instance,
     code: problem.code,
-    trace_id: request.traceId,
+    trace_id: traceId,
     ...(problem.errors && { errors: problem.errors }),
   };
 }

@@ -11,8 +11,12 @@ export const PageQuery = z.strictObject({
 /** A time the caller gives, as milliseconds. */
 export const InstantInput = z.iso.datetime({ offset: true });
 
+/** What RFC 3339 can write in UTC; with an offset it can name instants a little beyond. */
+const FIRST_MS = Date.parse('0000-01-01T00:00:00.000Z');
+const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
+
 export function instantToMs(text: string): number {
-  return Date.parse(text);
+  return Math.min(Math.max(Date.parse(text), FIRST_MS), LAST_MS);
 }
 
 /** One page of a list: one row more than the limit is read to know whether there is a next page. */

@@ -8,8 +8,8 @@ export async function limitRates(app: App, options: { perMinute: number }): Prom
   await app.register(rateLimit, {
     max: options.perMinute,
     timeWindow: 60_000,
-    // After authentication, so that the caller is known; an upload is read later still, by its handler.
-    hook: 'preHandler',
+    // After authentication, so that the caller is known, and before the body is read.
+    hook: 'preParsing',
     keyGenerator: (request) => `${callerOf(request)} ${request.method} ${request.routeOptions.url ?? 'not_found'}`,
     allowList: (request) => request.routeOptions.url === '/livez' || request.routeOptions.url === '/readyz',
     errorResponseBuilder: (_request, context) =>

@@ -1,6 +1,7 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { newId } from '../../base/ids.ts';
 import { activeTrace } from '../../telemetry/logger.ts';
-import { continueTrace, newTrace, traceparentOf } from '../../telemetry/trace-context.ts';
+import { continueTrace, newTrace, type TraceContext, traceparentOf } from '../../telemetry/trace-context.ts';
 import type { App } from '../app-types.ts';
 
 const REQUEST_ID = /^[\w.-]{8,64}$/;
@@ -16,14 +17,7 @@ export function requestIdOf(headers: Record<string, unknown>): string {
 /** Gives each request a trace that its log lines, jobs and answers carry, and writes one line when it is answered. */
 export function traceRequests(app: App): void {
   app.decorateRequest('traceId', '');
-  app.addHook('onRequest', (request, reply, done) => {
-    // Only callers who present credentials may join our spans to theirs; for others a new trace begins.
-    const caller = request.headers.authorization === undefined ? undefined : request.headers.traceparent;
-    const trace = continueTrace(typeof caller === 'string' ? caller : undefined) ?? newTrace();
-    request.traceId = trace.traceId;
-    reply.header('x-request-id', request.id).header('traceparent', traceparentOf(trace));
-    activeTrace.run(trace, done);
-  });
+  app.addHook('onRequest', (request, reply, done) => activeTrace.run(beginTrace(request, reply), done));
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'not_found';
     if (UNLOGGED_ROUTES.has(route)) return;
@@ -39,4 +33,14 @@ export function traceRequests(app: App): void {
       'request answered',
     );
   });
+}
+
+/** Names the request and its trace in the answer. For requests that the framework refuses before any hook runs, too. */
+export function beginTrace(request: FastifyRequest, reply: FastifyReply): TraceContext {
+  // Only callers who present credentials may join our spans to theirs; for others a new trace begins.
+  const caller = request.headers.authorization === undefined ? undefined : request.headers.traceparent;
+  const trace = continueTrace(typeof caller === 'string' ? caller : undefined) ?? newTrace();
+  request.traceId = trace.traceId;
+  reply.header('x-request-id', request.id).header('traceparent', traceparentOf(trace));
+  return trace;
 }

@@ -18,7 +18,14 @@ import type { Storage } from '../../../storage/index.ts';
 import type { App } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { instantToMs, ListOf, PageQuery, pageOf } from '../../schemas.ts';
-import { Chunk, DocumentParams, DocumentPatch, Document as DocumentSchema, DocumentsQuery } from './schema.ts';
+import {
+  Chunk,
+  DocumentParams,
+  DocumentPatch,
+  Document as DocumentSchema,
+  DocumentsQuery,
+  FileContent,
+} from './schema.ts';
 
 export function documentRoutes(app: App, deps: { db: Database; storage: Storage }): void {
   const { db, storage } = deps;
@@ -99,8 +106,10 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage 
         tags,
         summary: 'The original bytes',
         params: DocumentParams,
-        produces: ['application/octet-stream'],
-        response: problemResponses(),
+        response: {
+          200: { description: 'In the media type of the file', content: { '*/*': { schema: FileContent } } },
+          ...problemResponses(),
+        },
       },
     },
     async (request, reply) => {

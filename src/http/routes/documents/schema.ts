@@ -41,6 +41,8 @@ export const Chunk = z
   })
   .meta({ id: 'Chunk' });
 
+export const FileContent = z.any().meta({ type: 'string', format: 'binary' });
+
 export const DocumentParams = z.object({ document_id: z.string().min(1).max(200) });
 
 export const DocumentsQuery = PageQuery.extend({

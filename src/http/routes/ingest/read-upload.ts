@@ -97,11 +97,12 @@ function jsonIn(path: string, text: string): unknown {
 
 /** The last part of what the client calls the file, for showing and for telling text formats apart; never a path. */
 function cleanFileName(name: string | undefined): string | null {
-  const base = (name ?? '').toWellFormed().split(/[/\\]/).at(-1)!;
+  const base = (name ?? '').split(/[/\\]/).at(-1)!;
   const clean = base
     .replace(/\p{Cc}/gu, '')
     .trim()
-    .slice(0, 255);
+    .slice(0, 255)
+    .toWellFormed();
   return clean === '' ? null : clean;
 }
 

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import type { Database } from '../../../db/database.ts';
 import { AppError } from '../../../errors/app-error.ts';
@@ -46,8 +47,7 @@ export function ingestRoutes(app: App, deps: IngestRouteDependencies): void {
       ...common,
       schema: { ...schema, summary: 'Add a file', consumes: ['multipart/form-data'], body: FileForm },
       // The parts are checked as they arrive.
-      validatorCompiler: ({ httpPart, schema: part }) =>
-        httpPart === 'headers' ? validatorOf(part as unknown as z.ZodType) : () => true,
+      validatorCompiler: (part) => (part.httpPart === 'body' ? () => true : validatorCompiler(part as never)),
     },
     async (request, reply) => {
       const { stored, fileName, fields } = await readUpload(request, deps.storage, { maxBytes: deps.maxUploadBytes });
@@ -108,13 +108,6 @@ export function ingestRoutes(app: App, deps: IngestRouteDependencies): void {
     const answer = toJson(accepted);
     return reply.code(202).header('location', answer.status_url).send(answer);
   }
-}
-
-function validatorOf(schema: z.ZodType) {
-  return (value: unknown) => {
-    const parsed = schema.safeParse(value);
-    return parsed.success ? { value: parsed.data } : { error: parsed.error };
-  };
 }
 
 function contentFields(fields: z.infer<typeof FormFields>): ContentFields {

@@ -6,7 +6,7 @@ const MAX_METADATA_CHARS = 16_384;
 
 const Tags = z.array(z.string().trim().min(1).max(100)).max(MAX_TAGS);
 export const Metadata = z
-  .record(z.string().min(1).max(100), z.json())
+  .record(z.string().min(1).max(100), z.unknown())
   .refine(
     (value) => JSON.stringify(value).length <= MAX_METADATA_CHARS,
     `at most ${MAX_METADATA_CHARS} characters of JSON`,

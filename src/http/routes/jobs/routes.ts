@@ -16,8 +16,9 @@ import {
 } from '../../../jobs/index.ts';
 import { traceIdIn } from '../../../telemetry/trace-context.ts';
 import type { App } from '../../app-types.ts';
-import { EventStream } from '../../event-stream.ts';
-import { problemResponses } from '../../problem-schema.ts';
+import { callerGone } from '../../caller-gone.ts';
+import { sendEvents } from '../../event-stream.ts';
+import { eventStreamResponse, problemResponses } from '../../problem-schema.ts';
 import { ListOf, pageOf } from '../../schemas.ts';
 import { JobHeaders, JobParams, Job as JobSchema, JobsQuery, WaitQuery } from './schema.ts';
 import { watchJob } from './watch-job.ts';
@@ -74,9 +75,9 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
         response: { 200: JobSchema, ...problemResponses() },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const timeUp = AbortSignal.timeout(request.query.wait * 1_000);
-      const enough = AbortSignal.any([stopping, closed(request), timeUp]);
+      const enough = AbortSignal.any([stopping, callerGone(reply), timeUp]);
       let last: Job | null = null;
       for await (const job of watchJob(db, request.params.job_id, audienceOf(request), enough)) {
         last = job;
@@ -91,25 +92,25 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
     '/jobs/:job_id/events',
     {
       config: { access: { kind: 'job' } },
+      // A HEAD request would be held until the job ends, for nothing.
+      exposeHeadRoute: false,
       schema: {
         tags,
         summary: 'Server-sent events: `progress` with each change, then `end`',
         params: JobParams,
         headers: JobHeaders,
-        produces: ['text/event-stream'],
-        response: problemResponses(),
+        response: { 200: eventStreamResponse(), ...problemResponses() },
       },
     },
     async (request, reply) => {
+      const { job_id } = request.params;
       const audience = audienceOf(request);
-      if ((await selectJob(db, request.params.job_id, audience)) === null) throw new AppError('not_found');
-      const events = new EventStream(request, reply);
-      const steps = watchJob(db, request.params.job_id, audience, AbortSignal.any([stopping, events.signal]));
-      for await (const job of steps) {
-        events.send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
-        if (job.finishedAt !== null) break;
-      }
-      events.end();
+      if ((await selectJob(db, job_id, audience)) === null) throw new AppError('not_found');
+      await sendEvents(request, reply, async ({ send, signal }) => {
+        for await (const job of watchJob(db, job_id, audience, AbortSignal.any([stopping, signal]))) {
+          send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
+        }
+      });
     },
   );
 
@@ -147,12 +148,6 @@ function audienceOf(request: FastifyRequest): JobAudience {
     ownerId: request.subject.userId,
     pollTokenHash: typeof token === 'string' ? hashPollToken(token) : null,
   };
-}
-
-function closed(request: FastifyRequest): AbortSignal {
-  const gone = new AbortController();
-  request.raw.on('close', () => gone.abort());
-  return gone.signal;
 }
 
 function toJson(job: Job): z.infer<typeof JobSchema> {

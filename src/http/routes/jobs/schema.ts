@@ -30,5 +30,9 @@ export const WaitQuery = z.strictObject({
 export const JobsQuery = PageQuery.extend({
   status: Status.optional(),
   job_type: z.string().min(1).max(100).optional(),
-  all: z.stringbool().default(false).meta({ description: "Everybody's jobs; for super_admin" }),
+  all: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((text) => text === 'true')
+    .meta({ description: "Everybody's jobs; for super_admin" }),
 });

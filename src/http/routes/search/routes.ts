@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Subject } from '../../../access/index.ts';
 import { type Answer, type AnswerDependencies, answerQuestion, streamAnswer } from '../../../answers/index.ts';
@@ -12,9 +12,9 @@ import {
   searchVector,
 } from '../../../search/index.ts';
 import type { App } from '../../app-types.ts';
-import { EventStream } from '../../event-stream.ts';
-import { problemBody, toAppError } from '../../problem.ts';
-import { problemResponses } from '../../problem-schema.ts';
+import { callerGone } from '../../caller-gone.ts';
+import { type EventStream, sendEvents } from '../../event-stream.ts';
+import { eventStreamContent, problemResponses } from '../../problem-schema.ts';
 import { instantToMs } from '../../schemas.ts';
 import {
   type Citation,
@@ -64,7 +64,7 @@ export function searchRoutes(app: App, deps: AnswerDependencies): void {
         description:
           'With `stream: true` or `Accept: text/event-stream` the answer comes as server-sent events: `results`, `delta` (any number), `citations`, then `done` or `error`.',
         body: KnowledgeBody,
-        response: { 200: KnowledgeAnswer, ...problemResponses(422) },
+        response: { 200: answerResponse(), ...problemResponses(422) },
       },
     },
     async (request, reply) => {
@@ -73,43 +73,38 @@ export function searchRoutes(app: App, deps: AnswerDependencies): void {
       requireKnownModel(deps, request.body.model);
       const instruction = request.body.instruction ?? null;
       if (request.body.stream || accepts(request, 'text/event-stream')) {
-        await streamEvents(deps, request, reply, { ...question, instruction }, startedAt);
+        await sendEvents(request, reply, (events) => sendAnswer(deps, events, { ...question, instruction }, startedAt));
         return reply;
       }
-      const signal = abortOnClose(request);
+      const signal = callerGone(reply);
       return answerToJson(await answerQuestion(deps, { ...question, instruction, signal }), startedAt);
     },
   );
 }
 
-async function streamEvents(
+function answerResponse() {
+  return {
+    description: 'The answer, at once or as events',
+    content: { 'application/json': { schema: KnowledgeAnswer }, ...eventStreamContent },
+  };
+}
+
+async function sendAnswer(
   deps: AnswerDependencies,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  { send, signal }: EventStream,
   question: SearchRequest & { instruction: string | null },
   startedAt: number,
 ): Promise<void> {
-  const events = new EventStream(request, reply);
-  try {
-    for await (const event of streamAnswer(deps, { ...question, signal: events.signal })) {
-      if (event.kind === 'results') {
-        events.send('results', { results: event.results.map(resultToJson), ...degradedToJson(event.degraded) });
-      } else if (event.kind === 'delta') {
-        events.send('delta', { text: event.text });
-      } else {
-        const { results: _, ...done } = answerToJson(event.answer, startedAt);
-        events.send('citations', { citations: done.citations });
-        events.send('done', done);
-      }
+  for await (const event of streamAnswer(deps, { ...question, signal })) {
+    if (event.kind === 'results') {
+      send('results', { results: event.results.map(resultToJson), ...degradedToJson(event.degraded) });
+    } else if (event.kind === 'delta') {
+      send('delta', { text: event.text });
+    } else {
+      const { results: _, ...done } = answerToJson(event.answer, startedAt);
+      send('citations', { citations: done.citations });
+      send('done', done);
     }
-  } catch (error) {
-    // The status line has been sent; what went wrong can only be said as an event.
-    if (!events.signal.aborted) {
-      request.log.error({ event: 'http.stream_failed', err: error }, 'the answer broke off');
-      events.send('error', problemBody(toAppError(error), request));
-    }
-  } finally {
-    events.end();
   }
 }
 
@@ -123,12 +118,6 @@ function requireKnownModel(deps: AnswerDependencies, model: string | undefined):
 
 function accepts(request: FastifyRequest, mediaType: string): boolean {
   return (request.headers.accept ?? '').split(',').some((range) => range.trim().startsWith(mediaType));
-}
-
-function abortOnClose(request: FastifyRequest): AbortSignal {
-  const gone = new AbortController();
-  request.raw.socket.once('close', () => gone.abort());
-  return gone.signal;
 }
 
 function toRequest(subject: Subject, body: z.infer<typeof SearchBody>): SearchRequest {

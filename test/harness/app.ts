@@ -1,0 +1,221 @@
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { pino } from 'pino';
+import { authenticate } from '../../src/access/index.ts';
+import type { AccountDependencies } from '../../src/accounts/index.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import type { Database } from '../../src/db/database.ts';
+import { pingDatabase } from '../../src/db/ping.ts';
+import type { Row, Statement } from '../../src/db/sql.ts';
+import { type AppDependencies, buildApp } from '../../src/http/app.ts';
+import { outboundRules } from '../../src/ingestion/index.ts';
+import type { ChatModel, EmbeddingModel } from '../../src/providers/index.ts';
+import { openDirectoryStorage } from '../../src/storage/index.ts';
+import { createHandlers } from '../../src/worker/handlers.ts';
+import { accountDependencies, TEST_PASSWORD } from './accounts.ts';
+import { type Contract, createContract } from './contract.ts';
+import { createTestDatabase } from './database.ts';
+import { runReadyJobs } from './run-jobs.ts';
+
+export interface TestAppOptions {
+  allowGuestRead?: boolean;
+  allowGuestIngestion?: boolean;
+  maxUploadBytes?: number;
+  /** Default: no limits. */
+  ratePerMinute?: number;
+  trustProxy?: string[];
+  embeddingModel?: EmbeddingModel;
+  chatModel?: ChatModel;
+  auth?: Partial<AccountDependencies>;
+  /** Last word on everything the app gets, for faults. */
+  change?: (deps: AppDependencies) => Partial<AppDependencies>;
+}
+
+export interface TestUser {
+  userId: string;
+  email: string;
+  token: string;
+  /** The header that says who it is. */
+  authorization: string;
+}
+
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly db: Database;
+  readonly contract: Contract;
+  /** Every line of the log so far, as it was written. */
+  readonly logLines: readonly string[];
+  /** Sends a request past the network. Throws when the answer is not what the OpenAPI document declares. */
+  inject(request: InjectOptions & { as?: TestUser | undefined }): Promise<LightMyRequestResponse>;
+  registerUser(email?: string): Promise<TestUser>;
+  /** An API key of the user with these scopes, to be used in the user's place. */
+  createKey(user: TestUser, scopes: string[]): Promise<TestUser>;
+  /** Adds a text and runs its job to the end; answers the document's id. */
+  ingestText(user: TestUser | undefined, body: { text: string } & Record<string, unknown>): Promise<string>;
+  /** Runs every job that is ready. */
+  runJobs(): Promise<void>;
+  /** Rows that no route makes yet. */
+  execute(...statements: Statement[]): Promise<Row[][]>;
+  /** Paths of all files in the storage, those half written too. */
+  storedFiles(): Promise<string[]>;
+  /** Opens a port on loopback and answers its URL. */
+  listen(): Promise<string>;
+  /** What the process does first when it is told to stop. */
+  announceStop(): void;
+  close(): Promise<void>;
+}
+
+let users = 0;
+
+/** The real application on a migrated database and a storage of its own, without a port until `listen` is called. */
+export async function createTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const database = await createTestDatabase();
+  const directory = await mkdtemp(join(tmpdir(), 'anyrag-app-'));
+  const { db } = database;
+  const config = loadConfig({ DATA_DIR: directory, EMBEDDING_PROVIDER: 'none' }, directory);
+  const storage = await openDirectoryStorage(join(directory, 'files'));
+  const temporaryDirectory = join(directory, 'tmp');
+  await mkdir(temporaryDirectory);
+  const auth = await accountDependencies(db, options.auth);
+  const embeddingModel = options.embeddingModel ?? null;
+  const handlers = createHandlers({ db, storage, embeddingModel, temporaryDirectory }, config);
+  const logLines: string[] = [];
+  const stopping = new AbortController();
+  const deps: AppDependencies = {
+    log: pino({ level: 'debug' }, lineCollector(logLines)),
+    version: '0.0.0-test',
+    access: {
+      allowGuestRead: options.allowGuestRead ?? false,
+      allowGuestIngestion: options.allowGuestIngestion ?? false,
+      authenticate: (header) => authenticate(auth, header),
+    },
+    auth,
+    answers: {
+      db,
+      embeddingModel,
+      chatModel: options.chatModel ?? null,
+      onDegraded() {},
+      onDroppedCitations() {},
+    },
+    storage,
+    checks: { database: () => pingDatabase(db) },
+    checkUrl: (url) => void outboundRules([]).check(url),
+    maxUploadBytes: options.maxUploadBytes ?? config.maxUploadBytes,
+    ratePerMinute: options.ratePerMinute ?? null,
+    trustProxy: options.trustProxy ?? [],
+    stopping: stopping.signal,
+  };
+  const app = await buildApp({ ...deps, ...options.change?.(deps) });
+  await app.ready();
+  const contract = createContract(JSON.parse((await app.inject('/openapi.json')).body));
+
+  async function inject({ as, ...request }: InjectOptions & { as?: TestUser | undefined }) {
+    const headers = { ...(as && { authorization: as.authorization }), ...request.headers };
+    const response = await app.inject({ ...request, headers });
+    assertDeclared(contract, request, response);
+    return response;
+  }
+
+  async function registerUser(email = `user-${++users}@example.com`): Promise<TestUser> {
+    const response = await inject({
+      method: 'POST',
+      url: '/auth/register',
+      payload: { email, password: TEST_PASSWORD },
+    });
+    const { user, access_token: token } = expectStatus(response, 201);
+    return { userId: user.user_id, email, token, authorization: `Bearer ${token}` };
+  }
+
+  async function createKey(user: TestUser, scopes: string[]): Promise<TestUser> {
+    const payload = { name: 'test', scopes };
+    const { secret } = expectStatus(await inject({ method: 'POST', url: '/auth/api-keys', as: user, payload }), 201);
+    return { ...user, token: secret, authorization: `Bearer ${secret}` };
+  }
+
+  async function ingestText(user: TestUser | undefined, payload: { text: string }): Promise<string> {
+    const accepted = expectStatus(await inject({ method: 'POST', url: '/ingest/text', as: user, payload }), 202);
+    await runJobs();
+    return accepted.document_id;
+  }
+
+  function runJobs(): Promise<void> {
+    return runReadyJobs(db, handlers);
+  }
+
+  return {
+    app,
+    db,
+    contract,
+    logLines,
+    inject,
+    registerUser,
+    createKey,
+    ingestText,
+    runJobs,
+    execute: (...statements) => db.batch(statements),
+    storedFiles: () => filesUnder(join(directory, 'files')),
+    listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
+    announceStop: () => stopping.abort(),
+    async close() {
+      stopping.abort();
+      app.server.closeAllConnections();
+      await app.close();
+      await database.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+/** `METHOD /path/:parameter` of everything the application answers, the twins of GET for HEAD left out. */
+export function registeredRoutes(app: FastifyInstance): string[] {
+  const segments: string[] = [];
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap((line) => {
+      const match = /^(?<indent>.*?)[├└]── (?<segment>\S+)(?: \((?<methods>[^)]+)\))?/.exec(line);
+      if (match === null) return [];
+      const { indent, segment, methods = '' } = match.groups as Record<string, string>;
+      const depth = indent!.length / 4;
+      segments.splice(depth, Number.POSITIVE_INFINITY, segment!);
+      const path = segments.join('').replaceAll('//', '/');
+      return methods
+        .split(', ')
+        .filter((method) => method !== '' && method !== 'HEAD')
+        .map((method) => `${method} ${path}`);
+    });
+}
+
+function assertDeclared(contract: Contract, request: InjectOptions, response: LightMyRequestResponse): void {
+  const complaints = contract.complaintsAbout({
+    method: request.method ?? 'GET',
+    url: request.url as string,
+    status: response.statusCode,
+    headers: response.headers,
+    text: response.body,
+  });
+  if (complaints.length > 0) throw new Error(complaints.join('\n'));
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the JSON of any route.
+function expectStatus(response: LightMyRequestResponse, status: number): any {
+  if (response.statusCode !== status) throw new Error(`${response.statusCode} instead of ${status}: ${response.body}`);
+  return response.json();
+}
+
+async function filesUnder(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+}
+
+function lineCollector(lines: string[]): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk.toString('utf8'));
+      done();
+    },
+  });
+}
