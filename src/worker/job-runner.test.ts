@@ -329,3 +329,158 @@ describe('a running job', () => {
     expect(row).toEqual({ status: 'processing', priority: 0, progress: null, result: null });
   });
 });
+
+describe('a worker that stops', () => {
+  test('lets a running job finish and stores what became of it', async () => {
+    const { db, enqueue, work } = await world();
+    const started = Promise.withResolvers<void>();
+    const mayEnd = Promise.withResolvers<void>();
+    const worker = await work(async () => {
+      started.resolve();
+      await mayEnd.promise;
+      return { finished: true };
+    });
+    const id = await enqueue();
+    await started.promise;
+
+    const stopped = worker.stop(20_000);
+    mayEnd.resolve();
+    await stopped;
+
+    expect(await jobById(db, id)).toMatchObject({ status: 'completed', result: { finished: true } });
+  });
+
+  test('stores the outcome of a job that has ended before the others have', async () => {
+    const { db, enqueue, work } = await world();
+    const started = Promise.withResolvers<void>();
+    const slowMayEnd = Promise.withResolvers<void>();
+    const quickMayEnd = Promise.withResolvers<void>();
+    const run: Run = async ({ slow }) => {
+      if (slow) started.resolve();
+      await (slow ? slowMayEnd : quickMayEnd).promise;
+      return {};
+    };
+    const quick = await enqueue({ payload: { slow: false } });
+    const slow = await enqueue({ payload: { slow: true } });
+    const worker = await work(run, { concurrency: 2 });
+    await started.promise;
+
+    const stopped = worker.stop(20_000);
+    quickMayEnd.resolve();
+
+    expect(await finishedJob(db, quick)).toMatchObject({ status: 'completed' });
+    expect(await jobById(db, slow)).toMatchObject({ status: 'processing' });
+    slowMayEnd.resolve();
+    await stopped;
+    expect(await jobById(db, slow)).toMatchObject({ status: 'completed' });
+  });
+
+  test('gives back what does not end in time, with the attempt refunded, and claims nothing more', async () => {
+    const { db, enqueue, work } = await world();
+    const started = Promise.withResolvers<void>();
+    let reason: unknown;
+    const worker = await work(async (_, { signal }) => {
+      started.resolve();
+      return untilAborted(signal).catch((error) => {
+        reason = error;
+        throw error;
+      });
+    });
+    const running = await enqueue();
+    const waiting = await enqueue();
+    await started.promise;
+
+    await worker.stop(0);
+
+    const rows = await db.query(sql`SELECT job_id, status, wait, attempts, crashes FROM jobs ORDER BY seq`);
+    const free = { status: 'pending', wait: null, attempts: 0, crashes: 0 };
+    expect(rows).toEqual([
+      { job_id: running, ...free },
+      { job_id: waiting, ...free },
+    ]);
+    expect(reason).toMatchObject({ code: 'lease_lost' });
+    expect(await db.query(sql`SELECT * FROM workers`)).toEqual([]);
+  });
+
+  test('gives back what a claim brings after it was told to stop', async () => {
+    const { db, enqueue, work } = await world();
+    const claimed = Promise.withResolvers<void>();
+    const mayAnswer = Promise.withResolvers<void>();
+    const held: Database = {
+      ...forwardingTo(db),
+      async batch(statements) {
+        const rows = await db.batch(statements);
+        if (statements.some(({ text }) => text.includes('jobs_ready')) && rows.at(-1)!.length > 0) {
+          claimed.resolve();
+          await mayAnswer.promise;
+        }
+        return rows;
+      },
+    };
+    let ran = false;
+    const run: Run = async () => {
+      ran = true;
+      return {};
+    };
+    const worker = await work(run, { db: held });
+    const id = await enqueue();
+    await claimed.promise;
+
+    const stopped = worker.stop(0);
+    mayAnswer.resolve();
+    await stopped;
+
+    expect(await jobById(db, id)).toMatchObject({ status: 'pending', attempts: 0 });
+    expect(ran).toBe(false);
+  });
+});
+
+describe('a database that fails', () => {
+  test('for a while costs no job and no outcome', async () => {
+    const { db, enqueue, work } = await world();
+    let failures = 0;
+    const flaky: Database = {
+      ...forwardingTo(db),
+      async batch(statements) {
+        if (statements.some(({ text }) => text.includes("'completed'")) && failures < 1) {
+          failures++;
+          throw new AppError('database_busy');
+        }
+        return db.batch(statements);
+      },
+      async query(...args) {
+        if (failures === 1) {
+          failures++;
+          throw new AppError('database_busy');
+        }
+        return db.query(...args);
+      },
+    };
+    let runs = 0;
+    const run: Run = async () => ({ run: ++runs });
+    await work(run, { db: flaky });
+    const id = await enqueue();
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', result: { run: 1 }, attempts: 1 });
+    expect(failures).toBe(2);
+  });
+
+  test('whose answer to a claim is lost gives the claimed job back at the next beat', async () => {
+    const { db, enqueue, work } = await world();
+    let lost = 0;
+    const flaky: Database = {
+      ...forwardingTo(db),
+      async batch(statements) {
+        const rows = await db.batch(statements);
+        const isClaim = statements.some(({ text }) => text.includes('jobs_ready'));
+        if (isClaim && rows.at(-1)!.length > 0 && lost++ === 0) throw new AppError('database_unavailable');
+        return rows;
+      },
+    };
+    await work(async (_, { attempt }) => ({ attempt }), { db: flaky, leaseMs: 600 });
+    const id = await enqueue();
+
+    expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', result: { attempt: 1 }, attempts: 1 });
+    expect(lost).toBe(2);
+  });
+});

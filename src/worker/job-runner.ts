@@ -36,7 +36,6 @@ export interface JobRunnerDependencies {
 interface RunningJob {
   job: ClaimedJob;
   abort: AbortController;
-  done: Promise<void>;
 }
 
 /**
@@ -50,6 +49,7 @@ export class JobRunner {
   #unsettled: { job: ClaimedJob; outcome: Outcome }[] = [];
   #stopping = false;
   #loop: Promise<void> | null = null;
+  #graceIsOver = false;
   #reconcileNext = false;
 
   constructor(deps: JobRunnerDependencies) {
@@ -68,72 +68,93 @@ export class JobRunner {
     this.#loop ??= this.#run();
   }
 
-  /** Stops claiming, lets running jobs finish for `graceMs`, gives back the rest with their attempt refunded. */
+  /**
+   * Stops claiming, lets running jobs finish for `graceMs` and stores what became of them, then gives back the rest with
+   * their attempt refunded.
+   */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     this.#deps.wakeUp.now();
-    const all = Promise.all([...this.#running.values()].map((running) => running.done));
-    let timer: NodeJS.Timeout | undefined;
-    const timeUp = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, graceMs);
-    });
-    await Promise.race([all, timeUp]);
-    clearTimeout(timer);
-    for (const { job, abort } of this.#running.values()) {
-      this.#unsettled.push({ job, outcome: { kind: 'released', delayMs: 0 } });
-      abort.abort(new AppError('lease_lost', 'The worker is stopping'));
-    }
-    this.#running.clear();
+    const timer = setTimeout(() => {
+      this.#graceIsOver = true;
+      this.#giveBackRunning();
+      this.#deps.wakeUp.now();
+    }, graceMs);
     await this.#loop;
-    await this.#cycle();
+    clearTimeout(timer);
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping) {
+    while (!this.#isDone()) {
       try {
         await this.#cycle();
+        if (!this.#isDone()) await this.#deps.wakeUp.wait({ mayClaim: this.#mayClaim() });
       } catch (error) {
         // What could not be written is still in #unsettled and goes with the next cycle.
         this.#deps.log.error({ event: 'worker.cycle_failed', err: error }, 'a worker cycle failed');
+        // Others rescue what this process does not give back.
+        if (this.#graceIsOver) return;
         this.#reconcileNext = true;
         await this.#deps.wakeUp.pause();
       }
-      if (!this.#stopping) await this.#deps.wakeUp.wait({ hasFreeSlot: this.#freeSlots() > 0 });
     }
   }
 
+  #isDone(): boolean {
+    return this.#stopping && this.#running.size === 0 && this.#unsettled.length === 0;
+  }
+
   async #cycle(): Promise<void> {
-    const { db, lease } = this.#deps;
     // A copy: jobs that end while the transaction runs are not in it.
     const settling = [...this.#unsettled];
-    const statements: Statement[] = settling.map(({ job, outcome }) => settleJob(job, outcome));
-    const claiming = !this.#stopping && this.#freeSlots() > 0;
-    if (this.#reconcileNext && lease.workerId !== null) {
-      const held = [...this.#running.values(), ...settling].map(({ job }) => job.seq);
-      statements.push(releaseUnheld(lease.workerId, held));
-    }
-    const rescueAt = statements.length;
-    if (claiming && lease.workerId !== null) {
-      statements.push(rescueJobs(), promoteDueJobs(), claimJobs(lease.workerId, this.#freeSlots()));
-    }
-    if (statements.length === 0) return;
-    this.#reconcileNext = false;
-    const results = await db.batch(statements);
+    const before = [...settling.map(({ job, outcome }) => settleJob(job, outcome)), ...this.#reconciliation(settling)];
+    const claiming = this.#claim();
+    if (before.length + claiming.length === 0) return;
+    const results = await this.#deps.db.batch([...before, ...claiming]);
     this.#unsettled = this.#unsettled.filter((entry) => !settling.includes(entry));
     for (const [index, { job, outcome }] of settling.entries()) {
       if (results[index]!.length === 0) this.#reportStale(job, outcome);
     }
-    if (!claiming || lease.workerId === null) return;
-    for (const row of results[rescueAt]!) {
-      this.#deps.log.warn(
-        { event: 'job.rescued', job_id: row.job_id, status: row.status },
-        'took over a job of a dead worker',
-      );
-    }
-    const claimed = results[rescueAt + 2]!.map(toClaimedJob);
-    // RETURNING has no order of its own.
+    const [rescued = [], , claimed = []] = results.slice(before.length);
+    for (const row of rescued) this.#reportRescued(row);
+    this.#beginAll(claimed.map(toClaimedJob));
+  }
+
+  #reconciliation(settling: readonly { job: ClaimedJob }[]): Statement[] {
+    const { workerId } = this.#deps.lease;
+    if (!this.#reconcileNext || workerId === null) return [];
+    this.#reconcileNext = false;
+    const held = [...this.#running.values(), ...settling].map(({ job }) => job.seq);
+    return [releaseUnheld(workerId, held)];
+  }
+
+  #claim(): Statement[] {
+    const { workerId } = this.#deps.lease;
+    if (workerId === null || !this.#mayClaim()) return [];
+    return [rescueJobs(), promoteDueJobs(), claimJobs(workerId, this.#freeSlots())];
+  }
+
+  /** RETURNING has no order of its own. */
+  #beginAll(claimed: (ClaimedJob & { priority: number })[]): void {
     claimed.sort((a, b) => a.priority - b.priority || a.seq - b.seq);
-    for (const job of claimed) this.#begin(job);
+    for (const job of claimed) {
+      if (this.#stopping) this.#giveBack(job);
+      else this.#begin(job);
+    }
+  }
+
+  #giveBack(job: ClaimedJob): void {
+    this.#unsettled.push({ job, outcome: { kind: 'released', delayMs: 0 } });
+  }
+
+  #giveBackRunning(): void {
+    for (const { job } of this.#running.values()) this.#giveBack(job);
+    this.#abortAll(new AppError('lease_lost', 'The worker is stopping'));
+  }
+
+  /** Without a lease there is nothing to ask for: the next one wakes the loop. */
+  #mayClaim(): boolean {
+    return !this.#stopping && this.#freeSlots() > 0 && this.#deps.lease.workerId !== null;
   }
 
   #freeSlots(): number {
@@ -143,8 +164,9 @@ export class JobRunner {
   #begin(job: ClaimedJob): void {
     const abort = new AbortController();
     const key = `${job.seq}:${job.fence}`;
+    this.#running.set(key, { job, abort });
     const trace = continueTrace(job.trace) ?? newTrace();
-    const done = activeTrace
+    void activeTrace
       .run(trace, () => this.#execute(job, abort))
       .then((outcome) => {
         // Not in the map any more: the job was released or the lease was lost meanwhile, and its outcome is not ours to write.
@@ -152,7 +174,6 @@ export class JobRunner {
         this.#unsettled.push({ job, outcome });
         this.#deps.wakeUp.now();
       });
-    this.#running.set(key, { job, abort, done });
   }
 
   /** Never throws: every way a run can end is an outcome. */
@@ -205,6 +226,13 @@ export class JobRunner {
         return (await this.#deps.db.batch([requireClaim(job), ...statements])).slice(1);
       },
     });
+  }
+
+  #reportRescued(row: Row): void {
+    this.#deps.log.warn(
+      { event: 'job.rescued', job_id: row.job_id, status: row.status },
+      'took over a job of a dead worker',
+    );
   }
 
   #reportStale(job: ClaimedJob, outcome: Outcome): void {

@@ -36,9 +36,9 @@ export class WakeUp {
     await this.#sleep(500);
   }
 
-  /** Resolves when the queue should be asked. Without a free slot only `now()` does. */
-  async wait({ hasFreeSlot }: { hasFreeSlot: boolean }): Promise<void> {
-    if (!hasFreeSlot) {
+  /** Resolves when the queue should be asked; for who may not claim (no slot, no lease) only `now()` ends the wait. */
+  async wait({ mayClaim }: { mayClaim: boolean }): Promise<void> {
+    if (!mayClaim) {
       await this.#sleep(null);
       this.#pending = false;
       return;
