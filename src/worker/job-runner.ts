@@ -1,5 +1,5 @@
 import type { Subject } from '../access/index.ts';
-import type { Database, Statement } from '../db/database.ts';
+import type { Database, Row, Statement } from '../db/database.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import {
   type ClaimedJob,
