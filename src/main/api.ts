@@ -9,7 +9,7 @@ import { closeGracefully } from '../http/close-gracefully.ts';
 import { outboundRules } from '../ingestion/index.ts';
 import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
 import { chatSettings, embeddingSettings } from './models.ts';
-import { untilStopped } from './on-stop.ts';
+import { tellParent, untilStopped } from './on-stop.ts';
 import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets, runProcess } from './platform.ts';
 
 /** One API process: answers requests until it is told to stop. */
@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   });
   const url = await app.listen({ host: config.host, port: config.port });
   log.info({ event: 'api.listening', url }, `listening on ${url}`);
-  process.send?.({ kind: 'ready', url });
+  tellParent({ kind: 'ready', url });
 
   await untilStopped(async () => {
     log.info({ event: 'api.stopping' }, 'api stopping');

@@ -12,6 +12,16 @@ export function untilStopped(stop: () => Promise<void>): Promise<void> {
     };
     process.on('SIGTERM', begin);
     process.on('SIGINT', begin);
-    if (process.channel !== undefined) process.on('disconnect', begin);
+    process.on('disconnect', begin);
+    // The parent may have gone before anybody listened. Undefined: there never was one.
+    if (process.connected === false) begin();
   });
+}
+
+/** Tells the process that started this one, if one did and is still there. */
+export function tellParent(message: object): void {
+  if (process.connected === true)
+    process.send?.(message, undefined, undefined, () => {
+      // A parent that is gone cannot be told; `untilStopped` hears of it.
+    });
 }

@@ -18,7 +18,12 @@ async function main(): Promise<void> {
 
   const supervisor = new Supervisor({ log, graceMs: config.shutdownGraceMs });
   const names = ['api', ...Array.from({ length: config.workers }, () => 'worker')] as const;
-  const ready = await Promise.all(names.map((name) => supervisor.start(name as 'api' | 'worker')));
+  const ready = await Promise.all(names.map((name) => supervisor.start(name as 'api' | 'worker'))).catch(
+    async (error) => {
+      await supervisor.stop();
+      throw error;
+    },
+  );
   const url = ready[0]!.url ?? '';
   const models = `embedding: ${config.embeddingModel ?? config.embeddingProvider}, answers: ${config.chatModel ?? 'quoted sentences'}`;
   const hint = config.chatProvider === 'none' ? '; set CHAT_PROVIDER and CHAT_MODEL for written answers' : '';

@@ -8,7 +8,7 @@ import { JobRunner } from '../worker/job-runner.ts';
 import { Lease } from '../worker/lease.ts';
 import { WakeUp } from '../worker/wake-up.ts';
 import { embeddingSettings } from './models.ts';
-import { untilStopped } from './on-stop.ts';
+import { tellParent, untilStopped } from './on-stop.ts';
 import { MIGRATIONS_DIRECTORY, openPlatform, runProcess } from './platform.ts';
 
 /** One worker process: claims jobs until it is told to stop. */
@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   await lease.start();
   runner.start();
   log.info({ event: 'worker.ready', worker_id: lease.workerId, concurrency: config.workerConcurrency }, 'worker ready');
-  process.send?.({ kind: 'ready' });
+  tellParent({ kind: 'ready' });
 
   await untilStopped(async () => {
     log.info({ event: 'worker.stopping' }, 'worker stopping');

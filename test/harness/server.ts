@@ -93,7 +93,8 @@ export function bareEnvironment(): Record<string, string> {
 
 async function stopProcess(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = once(child, 'exit');
+  // 'close' comes when the last line of the log has been read, too.
+  const exited = once(child, 'close');
   child.kill('SIGTERM');
   const tooLong = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
   await exited;
