@@ -19,7 +19,7 @@ const FORGET_AFTER_MS = 86_400_000;
 /** About 10 MB of memory. The longest idle are dropped, which only makes them free again. */
 const MAX_COUNTED = 50_000;
 
-export interface LoginAttempt {
+interface LoginAttempt {
   /** The password was right: nothing is held against the account from this network. */
   succeeded(): void;
   /** Nobody has looked at the password. */

@@ -5,7 +5,7 @@ import type { Statement } from '../db/database.ts';
 import { deleteEndedSessions, insertRefreshToken, insertSession, requireActiveUser } from './queries.ts';
 import type { User } from './user.ts';
 
-export interface SessionTokens {
+interface SessionTokens {
   /** For `Authorization: Bearer`. */
   readonly accessToken: string;
   readonly expiresInSeconds: number;

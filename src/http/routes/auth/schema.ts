@@ -66,7 +66,7 @@ const apiKeyFields = {
   last_used_at: Timestamp.nullable(),
 };
 
-export const ApiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });
+const ApiKey = z.object(apiKeyFields).meta({ id: 'ApiKey' });
 
 export const CreatedApiKey = z
   .object({ ...apiKeyFields, secret: z.string().meta({ description: 'The key itself, shown this once' }) })
