@@ -5,7 +5,6 @@ export { outcomeOf, toJobError } from './outcome.ts';
 export {
   cancelJob,
   claimJobs,
-  countJobsByStatus,
   deleteDeadWorkers,
   deleteWorker,
   extendLease,

@@ -46,7 +46,6 @@ export interface ClaimedJob {
   via: 'session' | 'api_key' | 'guest' | 'system';
   levelCap: 1 | 2 | 3 | 4;
   trace: string | null;
-  cancelRequested: boolean;
 }
 
 /** What became of a claimed job; written by `settle` together with the next claim. */

@@ -69,7 +69,7 @@ export function claimJobs(workerId: string, limit: number): Statement {
       SELECT seq FROM jobs INDEXED BY jobs_ready WHERE status = 'pending' AND wait IS NULL
         AND EXISTS (SELECT 1 FROM workers WHERE worker_id = ${workerId} AND lease_until >= ${now})
       ORDER BY priority, seq LIMIT ${literal(limit)})
-    RETURNING seq, fence, job_id, job_type, payload, attempts, max_attempts, owner_id, via, level_cap, trace, priority, cancel_at`;
+    RETURNING seq, fence, job_id, job_type, payload, attempts, max_attempts, owner_id, via, level_cap, trace, priority`;
 }
 
 /** Jobs whose time has come become runnable. */
@@ -86,12 +86,11 @@ export function promoteDueJobs(): Statement {
 export function rescueJobs(): Statement {
   const poisoned = sql`(crashes + 1 >= ${literal(MAX_CRASHES)} OR attempts >= max_attempts)`;
   return sql`UPDATE jobs SET crashes = crashes + 1, worker_id = NULL, updated_at = ${now},
-      status = CASE WHEN cancel_at IS NOT NULL THEN 'cancelled' WHEN ${poisoned} THEN 'failed' ELSE 'pending' END,
-      wait = CASE WHEN cancel_at IS NOT NULL OR ${poisoned} THEN NULL ELSE 'time' END,
-      finished_at = CASE WHEN cancel_at IS NOT NULL OR ${poisoned} THEN ${now} END,
+      ${backToPending(sql`'time'`, poisoned)},
       run_at = ${now} + ${literal(RESCUE_DELAY_MS)} * (1 << crashes),
-      error = json_object('code', 'worker_lost', 'message', 'The worker that ran the job is gone',
-        'retryable', json(CASE WHEN ${poisoned} THEN 'false' ELSE 'true' END))
+      error = CASE WHEN cancel_at IS NULL THEN json_object('code', 'worker_lost',
+        'message', 'The worker that ran the job is gone',
+        'retryable', json(CASE WHEN ${poisoned} THEN 'false' ELSE 'true' END)) END
     WHERE seq IN (
       SELECT j.seq FROM jobs j INDEXED BY jobs_held LEFT JOIN workers w ON w.worker_id = j.worker_id
       WHERE j.status = 'processing' AND j.worker_id IS NOT NULL AND (w.worker_id IS NULL OR w.lease_until < ${now})
@@ -101,9 +100,16 @@ export function rescueJobs(): Statement {
 
 /** Gives back what this worker is said to hold but does not: the answer of the claim was lost on the way. */
 export function releaseUnheld(workerId: string, heldSeqs: readonly number[]): Statement {
-  return sql`UPDATE jobs SET status = 'pending', wait = NULL, worker_id = NULL, attempts = attempts - 1, updated_at = ${now}
+  return sql`UPDATE jobs SET ${backToPending(sql`NULL`)}, worker_id = NULL, attempts = attempts - 1, updated_at = ${now}
     WHERE status = 'processing' AND worker_id = ${workerId}
       AND seq NOT IN (SELECT value FROM json_each(${JSON.stringify(heldSeqs)}))`;
+}
+
+/** A job that was to be cancelled ends here: no other worker would be told so before it runs the job. */
+function backToPending(wait: Sql, isExhausted: Sql = sql`0`): Sql {
+  return sql`status = CASE WHEN cancel_at IS NOT NULL THEN 'cancelled' WHEN ${isExhausted} THEN 'failed' ELSE 'pending' END,
+      wait = CASE WHEN cancel_at IS NOT NULL OR ${isExhausted} THEN NULL ELSE ${wait} END,
+      finished_at = CASE WHEN cancel_at IS NOT NULL OR ${isExhausted} THEN ${now} END`;
 }
 
 function held(job: Pick<ClaimedJob, 'seq' | 'fence'>): Sql {
@@ -123,13 +129,11 @@ export function settleJob(job: Pick<ClaimedJob, 'seq' | 'fence'>, outcome: Outco
       return sql`UPDATE jobs SET status = 'cancelled', worker_id = NULL, finished_at = ${now}, updated_at = ${now}
         WHERE ${held(job)} RETURNING seq`;
     case 'retry':
-      return sql`UPDATE jobs SET status = CASE WHEN attempts >= max_attempts THEN 'failed' ELSE 'pending' END,
-        wait = CASE WHEN attempts >= max_attempts THEN NULL ELSE 'time' END,
-        finished_at = CASE WHEN attempts >= max_attempts THEN ${now} END,
+      return sql`UPDATE jobs SET ${backToPending(sql`'time'`, sql`attempts >= max_attempts`)},
         run_at = ${now} + ${Math.round(outcome.delayMs)}, error = ${JSON.stringify(outcome.error)},
         worker_id = NULL, updated_at = ${now} WHERE ${held(job)} RETURNING seq`;
     case 'released':
-      return sql`UPDATE jobs SET status = 'pending', wait = ${outcome.delayMs > 0 ? 'time' : null},
+      return sql`UPDATE jobs SET ${backToPending(outcome.delayMs > 0 ? sql`'time'` : sql`NULL`)},
         run_at = ${now} + ${Math.round(outcome.delayMs)}, attempts = attempts - 1,
         worker_id = NULL, updated_at = ${now} WHERE ${held(job)} RETURNING seq`;
   }
@@ -221,7 +225,10 @@ export function cancelJob(jobId: string, audience: JobAudience): Statement[] {
   ];
 }
 
-/** A failed or cancelled job runs again from where its stored stages end, with its attempts counted anew. */
+/**
+ * A failed or cancelled job runs again from where its stored stages end, with its attempts counted anew; unless another one
+ * has taken up its unique key.
+ */
 export function retryJob(jobId: string, audience: JobAudience): Statement[] {
   const mine = sql`job_id = ${jobId} AND (${mayWatch(audience)})`;
   return [
@@ -230,15 +237,15 @@ export function retryJob(jobId: string, audience: JobAudience): Statement[] {
       sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine} AND status IN ('failed', 'cancelled'))`,
       'job_state_conflict',
     ),
+    requireThat(
+      sql`NOT EXISTS (SELECT 1 FROM jobs old JOIN jobs live ON live.unique_key = old.unique_key
+        WHERE old.job_id = ${jobId} AND live.status IN ('pending', 'processing'))`,
+      'job_state_conflict',
+    ),
     sql`UPDATE jobs SET status = 'pending', wait = NULL, run_at = ${now}, attempts = 0, crashes = 0, cancel_at = NULL,
         finished_at = NULL, error = NULL, updated_at = ${now}
       WHERE ${mine} AND status IN ('failed', 'cancelled')`,
   ];
-}
-
-export async function countJobsByStatus(db: Database): Promise<{ status: string; n: number }[]> {
-  return db.query<{ status: string; n: number }>(sql`SELECT status, count(*) AS n FROM jobs
-    WHERE status IN ('pending', 'processing') GROUP BY status`);
 }
 
 export interface IdempotentAnswer {
@@ -288,7 +295,6 @@ export function toClaimedJob(row: Row): ClaimedJob & { priority: number } {
     via: row.via as ClaimedJob['via'],
     levelCap: row.level_cap as ClaimedJob['levelCap'],
     trace: row.trace as string | null,
-    cancelRequested: row.cancel_at !== null,
     priority: row.priority as number,
   };
 }
