@@ -5,7 +5,7 @@ export function encodeCursor(position: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url');
 }
 
-/** Throws `invalid_cursor` unless the word was made by `encodeCursor` from values of these types. */
+/** Throws `invalid_cursor` unless the word was made by `encodeCursor` from values of these types; numbers are integers. */
 export function decodeCursor<const T extends readonly ('string' | 'number')[]>(
   cursor: string,
   types: T,
@@ -19,7 +19,9 @@ export function decodeCursor<const T extends readonly ('string' | 'number')[]>(
   const fits =
     Array.isArray(position) &&
     position.length === types.length &&
-    position.every((value, index) => typeof value === types[index]);
+    position.every(
+      (value, index) => typeof value === types[index] && (typeof value === 'string' || Number.isSafeInteger(value)),
+    );
   if (!fits) throw new AppError('invalid_cursor');
   return position as never;
 }

@@ -81,7 +81,10 @@ export function toAppError(error: unknown): AppError {
 
 function fieldError(context: string | undefined, issue: { instancePath: string; message?: string }): FieldError {
   const path = issue.instancePath.split('/').filter((part) => part !== '');
-  return { path: [context ?? 'body', ...path].join('.'), message: issue.message ?? 'invalid' };
+  return {
+    path: [context === 'querystring' ? 'query' : (context ?? 'body'), ...path].join('.'),
+    message: issue.message ?? 'invalid',
+  };
 }
 
 function summaryOf(fields: readonly FieldError[]): string {
