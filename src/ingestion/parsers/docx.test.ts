@@ -90,8 +90,18 @@ describe('Word', () => {
     expect(await codeOf(parseBytes(docx))).toBe('document_corrupt');
   });
 
+  test('a document type declaration is refused even without entities', async () => {
+    const plain = await buildDocx(['text']);
+    const word = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"';
+    const document = `<!DOCTYPE w:document><w:document ${word}><w:body><w:p/></w:body></w:document>`;
+    expect(await codeOf(parseBytes(plain))).toBe('no error');
+    expect(await codeOf(parseBytes(await buildDocx([], { parts: { 'word/document.xml': document } })))).toBe(
+      'document_corrupt',
+    );
+  });
+
   test('XML nested without end fails with document_corrupt', async () => {
-    const docx = await buildDocx([{ xml: '<w:p>'.repeat(50_000) }]);
+    const docx = await buildDocx([{ xml: '<w:p>'.repeat(5_000) + '</w:p>'.repeat(5_000) }]);
     expect(await codeOf(parseBytes(docx))).toBe('document_corrupt');
   });
 

@@ -143,7 +143,9 @@ function isDataTable(table: DomElement): boolean {
   const role = table.getAttribute('role');
   if (role === 'presentation' || role === 'none') return false;
   if (table.querySelector('table, h1, h2, h3, h4, h5, h6, pre') !== null) return false;
-  return table.querySelector('tr > :nth-child(2)') !== null || table.querySelector('th') !== null;
+  // A selector for the second cell takes time by the square of the row.
+  const rows = [...table.querySelectorAll('tr')];
+  return rows.some((row) => cellsOf(row).length > 1) || table.querySelector('th') !== null;
 }
 
 function addTable(table: DomElement, blocks: BlockCollector, options: HtmlBlockOptions): void {

@@ -9,9 +9,10 @@ import { type BlockCollector, collectBlocks } from './block-collector.ts';
 import { cleanLines } from './clean-text.ts';
 import { readTextFile } from './decode.ts';
 import { parseDom, textBelow } from './html-dom.ts';
+import { splitMarkdown } from './markdown-pieces.ts';
 import type { ParsedDocument, ParseInput } from './parsed-document.ts';
 
-/** The parser needs about a second for 100 KB; text beyond this is a dump, not a document. */
+/** The parser needs some seconds for a megabyte; text beyond this is a dump, not a document. */
 const MAX_MARKDOWN_BYTES = 5 * 1024 * 1024;
 
 /** Deeper nesting is taken as the text it is. */
@@ -30,16 +31,21 @@ export async function parseMarkdown(input: ParseInput): Promise<ParsedDocument> 
 
 /** Adds the blocks of a Markdown text; answers the title that its front matter gives, or null. */
 export function addMarkdown(text: string, blocks: BlockCollector): string | null {
-  const root: Root = fromMarkdown(cleanLines(text), {
+  let title: string | null = null;
+  for (const piece of splitMarkdown(cleanLines(text))) {
+    for (const node of parsePiece(piece).children) {
+      if (node.type === 'yaml') title = frontMatterTitle(node.value);
+      addNode(node, 'paragraph', 0, blocks);
+    }
+  }
+  return title;
+}
+
+function parsePiece(piece: string): Root {
+  return fromMarkdown(piece, {
     extensions: [gfm(), frontmatter(['yaml', 'toml'])],
     mdastExtensions: [gfmFromMarkdown(), frontmatterFromMarkdown(['yaml', 'toml'])],
   });
-  let title: string | null = null;
-  for (const node of root.children) {
-    if (node.type === 'yaml') title = frontMatterTitle(node.value);
-    addNode(node, 'paragraph', 0, blocks);
-  }
-  return title;
 }
 
 function addNode(node: RootContent, kind: TextKind, depth: number, blocks: BlockCollector): void {
