@@ -129,13 +129,16 @@ export function deleteDocument(documentId: string): Statement {
   return sql`DELETE FROM documents WHERE document_id = ${documentId}`;
 }
 
-/** Jobs that still work on the document end at their next write; those that wait end here. */
+/**
+ * Jobs that still work on the document end at their next write; those that wait end here. Found by the unique key that
+ * `acceptContent` gives them, since the payload has no index.
+ */
 export function cancelIngestionOf(documentId: string): Statement {
   return sql`UPDATE jobs SET cancel_at = coalesce(cancel_at, ${now}), updated_at = ${now}, wait = NULL,
       finished_at = CASE WHEN status = 'pending' THEN ${now} END,
       status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
-    WHERE job_type = 'ingest' AND status IN ('pending', 'processing')
-      AND payload ->> 'version_id' IN (SELECT version_id FROM document_versions WHERE document_id = ${documentId})`;
+    WHERE unique_key IN (SELECT 'ingest:' || version_id FROM document_versions WHERE document_id = ${documentId})
+      AND status IN ('pending', 'processing')`;
 }
 
 export function toChunk(row: Row): DocumentChunk {

@@ -96,6 +96,7 @@ function creation(content: NewContent, request: IngestionRequest): { job: Enqueu
     onBehalfOf: { ownerId: subject.userId, via: subject.via, levelCap: subject.levelCap },
     trace: request.trace,
     maxAttempts: INGEST_ATTEMPTS,
+    uniqueKey: `ingest:${content.versionId}`,
   });
   const share =
     fields.groupId === null
