@@ -27,7 +27,7 @@ const RATIO_FLOOR_BYTES = 1024 * 1024;
  *
  * Throws `document_corrupt` if this is no zip file, `archive_bomb` if it has too many entries.
  */
-export async function openArchive(path: string, limits: { maxExpandedBytes: number }): Promise<Archive> {
+async function openArchive(path: string, limits: { maxExpandedBytes: number }): Promise<Archive> {
   // Sizes in the directory are not believed in any case, and some producers get them wrong.
   const zip = await whileReading(() => yauzl.openPromise(path, { autoClose: false, validateEntrySizes: false }));
   try {

@@ -67,7 +67,7 @@ export async function readTextFile(
 }
 
 /** The bytes of a file of at most `maxBytes`; throws `document_too_large` above, `empty_file` for none. */
-export async function readWhole(path: string, maxBytes: number): Promise<Buffer> {
+async function readWhole(path: string, maxBytes: number): Promise<Buffer> {
   const { size } = await stat(path);
   if (size > maxBytes) {
     throw new AppError('document_too_large', `The file has ${size} bytes; this format is read up to ${maxBytes}.`);

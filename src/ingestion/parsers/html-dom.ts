@@ -24,7 +24,7 @@ export interface DomDocument extends DomElement {
   createElement(name: string): DomElement;
 }
 
-export const ELEMENT_NODE = 1;
+const ELEMENT_NODE = 1;
 const TEXT_NODE = 3;
 const CDATA_NODE = 4;
 

@@ -3,9 +3,9 @@
  * like integers), repeated keys, and numbers as written (it rounds long identifiers).
  */
 export type JsonValue = JsonContainer | JsonScalar;
-export type JsonScalar = { kind: 'string' | 'number' | 'literal'; text: string };
-export type JsonContainer = { kind: 'object'; entries: [key: string, value: JsonValue][] } | JsonArray;
-export type JsonArray = { kind: 'array'; items: JsonValue[] };
+type JsonScalar = { kind: 'string' | 'number' | 'literal'; text: string };
+type JsonContainer = { kind: 'object'; entries: [key: string, value: JsonValue][] } | JsonArray;
+type JsonArray = { kind: 'array'; items: JsonValue[] };
 
 export type JsonReading =
   | { state: 'complete'; value: JsonValue }
@@ -14,7 +14,7 @@ export type JsonReading =
   | { state: 'invalid'; reason: string };
 
 /** People nest some ten levels. The cap keeps the recursion of those who walk the value within the stack. */
-export const MAX_JSON_DEPTH = 200;
+const MAX_JSON_DEPTH = 200;
 
 type Token = { kind: 'mark'; mark: string } | JsonScalar;
 type Expected = 'value' | 'first-value' | 'key' | 'first-key' | 'colon' | 'separator' | 'nothing';
