@@ -3,6 +3,7 @@ import multipart from '@fastify/multipart';
 import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { AnswerDependencies } from '../answers/index.ts';
+import { AppError } from '../errors/app-error.ts';
 import type { Storage } from '../storage/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { App } from './app-types.ts';
@@ -38,6 +39,8 @@ export interface AppDependencies {
 
 /** Small JSON bodies: what is long is uploaded. */
 const JSON_BODY_BYTES = 1_048_576;
+/** Longer than a model may think about an answer; event streams have a heartbeat. */
+const SILENT_CONNECTION_MS = 600_000;
 const MAX_FORM_FIELDS = 100;
 const MAX_FIELD_BYTES = 65_536;
 
@@ -49,8 +52,9 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     genReqId: (request) => requestIdOf(request.headers),
     trustProxy: deps.trustProxy.length === 0 ? false : [...deps.trustProxy],
     bodyLimit: JSON_BODY_BYTES,
-    // A slow request that is still sending is cut by the socket, not by the length of an upload.
+    // A large upload may take its time as long as something arrives; who goes silent is cut.
     requestTimeout: 0,
+    connectionTimeout: SILENT_CONNECTION_MS,
     routerOptions: { maxParamLength: 200 },
     // A request that comes while the server stops is served like the others; the framework's own 503 is no problem of ours.
     return503OnClosing: false,
@@ -98,11 +102,21 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   return server as unknown as FastifyInstance;
 }
 
-/** Many clients announce JSON whether they send any or not; a route that needs a body says so by its schema. */
+/**
+ * Bytes that are no UTF-8 are refused rather than replaced. Many clients announce JSON whether they send any or not, so an
+ * empty body is none; a route that needs one says so by its schema.
+ */
 function readJson(app: App): void {
   const parse = app.getDefaultJsonParser('error', 'error');
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else void parse(request, body as string, done);
+  const utf8 = new TextDecoder('utf-8', { fatal: true });
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0) return done(null, undefined);
+    let text: string;
+    try {
+      text = utf8.decode(body as Buffer);
+    } catch (error) {
+      return done(new AppError('malformed_request', 'The body is not valid UTF-8', { cause: error }));
+    }
+    void parse(request, text, done);
   });
 }

@@ -3,6 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { ConstraintError } from '../db/database.ts';
 import { AppError, type FieldError } from '../errors/app-error.ts';
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
+import { fieldErrors, type SchemaIssue } from './field-errors.ts';
 import { PROBLEM_MEDIA_TYPE } from './problem-schema.ts';
 
 /** What the framework refuses before a handler runs, in our words. */
@@ -65,7 +66,8 @@ export function sendNotFound(request: FastifyRequest, reply: FastifyReply): Fast
 export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const fields = error.validation.map((issue) => fieldError(error.validationContext, issue));
+    const part = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'body');
+    const fields = fieldErrors(part, error.validation.map(toIssue));
     return new AppError('validation_failed', summaryOf(fields), { errors: fields });
   }
   if (error instanceof ConstraintError) return new AppError('conflict', undefined, { cause: error });
@@ -79,11 +81,11 @@ export function toAppError(error: unknown): AppError {
   return new AppError('internal', undefined, { cause: error });
 }
 
-function fieldError(context: string | undefined, issue: { instancePath: string; message?: string }): FieldError {
-  const path = issue.instancePath.split('/').filter((part) => part !== '');
+function toIssue(issue: { instancePath: string; message?: string; params: object }): SchemaIssue {
   return {
-    path: [context === 'querystring' ? 'query' : (context ?? 'body'), ...path].join('.'),
+    path: issue.instancePath.split('/').filter((part) => part !== ''),
     message: issue.message ?? 'invalid',
+    unknownKeys: 'keys' in issue.params ? (issue.params.keys as string[]) : undefined,
   };
 }
 

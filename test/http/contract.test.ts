@@ -206,12 +206,12 @@ describe('request ids and traces', () => {
 
 describe('input', () => {
   test.each([
-    ['an unknown field', { query: 'x', owner_id: 'me' }, 'body'],
+    ['an unknown field', { query: 'x', owner_id: 'me' }, 'body.owner_id'],
     ['a wrong type', { query: 5 }, 'body.query'],
     ['an empty text', { query: '  ' }, 'body.query'],
     ['a missing field', {}, 'body.query'],
     ['a nested mistake', { query: 'x', filters: { tags: [7] } }, 'body.filters.tags.0'],
-    ['an unknown filter', { query: 'x', filters: { owner: 'me' } }, 'body.filters'],
+    ['an unknown filter', { query: 'x', filters: { owner: 'me' } }, 'body.filters.owner'],
     ['a limit of 0', { query: 'x', limit: 0 }, 'body.limit'],
     ['a limit of 51', { query: 'x', limit: 51 }, 'body.limit'],
     ['half a limit', { query: 'x', limit: 1.5 }, 'body.limit'],

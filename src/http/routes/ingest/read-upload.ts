@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { AppError, type FieldError } from '../../../errors/app-error.ts';
 import type { Storage, StoredFile } from '../../../storage/index.ts';
+import { fieldErrors } from '../../field-errors.ts';
 import { FormFields } from './schema.ts';
 
 export interface Upload {
@@ -30,7 +31,8 @@ export async function readUpload(
     const values: [string, string][] = [];
     for await (const part of request.parts()) {
       if (part.type === 'field') {
-        values.push([part.fieldname, asText(part.fieldname, part.value)]);
+        if (part.valueTruncated) throw invalid([{ path: `body.${part.fieldname}`, message: 'is too long' }]);
+        values.push([part.fieldname, asText(part.value)]);
       } else {
         refuseExtraFile(part, stored);
         fileName = cleanFileName(part.filename);
@@ -53,9 +55,9 @@ function refuseExtraFile(part: MultipartFile, stored: StoredFile | null): void {
   if (stored !== null) throw invalid([{ path: 'body.file', message: 'was sent more than once' }]);
 }
 
-function asText(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw invalid([{ path: `body.${name}`, message: 'must be text' }]);
-  return value;
+/** A part that calls itself JSON has been parsed already. */
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** `tags` may be repeated or be one JSON array; `metadata` is a JSON object as text. */
@@ -74,7 +76,13 @@ function parseFields(values: readonly [string, string][]): z.infer<typeof FormFi
   const parsed = FormFields.safeParse(fields);
   if (parsed.success) return parsed.data;
   throw invalid(
-    parsed.error.issues.map((issue) => ({ path: ['body', ...issue.path].join('.'), message: issue.message })),
+    fieldErrors(
+      'body',
+      parsed.error.issues.map((issue) => ({
+        ...issue,
+        ...(issue.code === 'unrecognized_keys' && { unknownKeys: issue.keys }),
+      })),
+    ),
   );
 }
 

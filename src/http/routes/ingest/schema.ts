@@ -3,14 +3,25 @@ import { Id, InstantInput } from '../../schemas.ts';
 
 const MAX_TAGS = 50;
 const MAX_METADATA_CHARS = 16_384;
+/** SQLite reads JSON to a depth of 1,000; no honest metadata comes near a tenth of that. */
+const MAX_METADATA_DEPTH = 64;
 
 const Tags = z.array(z.string().trim().min(1).max(100)).max(MAX_TAGS);
 export const Metadata = z
   .record(z.string().min(1).max(100), z.unknown())
+  .refine((value) => isShallow(value, MAX_METADATA_DEPTH), {
+    message: `at most ${MAX_METADATA_DEPTH} levels deep`,
+    abort: true,
+  })
   .refine(
     (value) => JSON.stringify(value).length <= MAX_METADATA_CHARS,
     `at most ${MAX_METADATA_CHARS} characters of JSON`,
   );
+
+function isShallow(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return levels > 0 && Object.values(value).every((inner) => isShallow(inner, levels - 1));
+}
 
 export const CommonFields = {
   title: z.string().trim().min(1).max(500).optional(),
