@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** Named in logs and evaluation results; a change of the text is a new file with a new version. */
-export const ANSWER_PROMPT = { name: 'answer', version: 1 } as const;
+// Version 1 of the prompt. A change of the text is a new file with a new version, reviewed with its evaluation numbers.
 
 export interface PromptPassage {
   number: number;
