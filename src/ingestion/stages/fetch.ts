@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError } from '../../errors/app-error.ts';
+import { AppError, hasCode } from '../../errors/app-error.ts';
 import { storeFetched } from '../queries.ts';
 import { type Stage, writeFor } from './stage.ts';
 
@@ -26,7 +26,8 @@ export const fetchStage: Stage = async (deps, version, context) => {
         }),
       ]);
     } catch (error) {
-      await deps.storage.delete(stored.key);
+      // When the answer of the database was lost, the version may name the file: then it stays.
+      if (!hasCode(error, 'database_unavailable')) await deps.storage.delete(stored.key);
       throw error;
     }
   } finally {
