@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createUser } from '../../test/factories.ts';
+import { interceptBatches, mentions } from '../../test/harness/intercept.ts';
 import { createTestPipeline, type TestPipeline } from '../../test/harness/pipeline.ts';
 import { wordIndexFaults } from '../../test/harness/word-index.ts';
 import { finishedJob } from '../../test/harness/worker.ts';
@@ -64,22 +65,15 @@ function failBefore(pattern: RegExp): (db: Database) => Database {
 
 function interrupting(db: Database, pattern: RegExp, when: 'before' | 'after'): Database {
   let armed = true;
-  return {
-    path: db.path,
-    query: (...args) => db.query(...args),
-    dataVersion: () => db.dataVersion(),
-    copyTo: (path) => db.copyTo(path),
-    close: () => db.close(),
-    async batch(statements) {
-      const hit = armed && statements.some(({ text }) => pattern.test(text));
-      if (hit) armed = false;
-      if (hit && when === 'before') throw new AppError('database_busy');
-      const rows = await db.batch(statements);
-      // As when the answer of a server is lost on its way.
-      if (hit) throw new AppError('database_unavailable');
-      return rows;
-    },
-  };
+  return interceptBatches(db, async (statements, run) => {
+    const hit = armed && mentions(statements, pattern);
+    if (hit) armed = false;
+    if (hit && when === 'before') throw new AppError('database_busy');
+    const rows = await run(statements);
+    // As when the answer of a server is lost on its way.
+    if (hit) throw new AppError('database_unavailable');
+    return rows;
+  });
 }
 
 const WRITES: [stage: string, pattern: RegExp][] = [

@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import { createUser, disableUser } from '../../test/factories.ts';
 import { createTestDatabase } from '../../test/harness/database.ts';
+import { interceptBatches, mentions } from '../../test/harness/intercept.ts';
 import { waitUntil } from '../../test/harness/wait-until.ts';
 import { finishedJob, jobById, makeDue, startTestWorker, type TestWorkerOptions } from '../../test/harness/worker.ts';
 import type { Database } from '../db/database.ts';
@@ -40,25 +41,11 @@ async function world() {
 
 /** Answers a batch only after others had time to happen: what the network does to every answer. */
 function slowlyAnswering(db: Database): Database {
-  return {
-    ...forwardingTo(db),
-    async batch(statements) {
-      const rows = await db.batch(statements);
-      await delay(3);
-      return rows;
-    },
-  };
-}
-
-function forwardingTo(db: Database): Database {
-  return {
-    path: db.path,
-    query: (...args) => db.query(...args),
-    batch: (statements) => db.batch(statements),
-    dataVersion: () => db.dataVersion(),
-    copyTo: (path) => db.copyTo(path),
-    close: () => db.close(),
-  };
+  return interceptBatches(db, async (statements, run) => {
+    const rows = await run(statements);
+    await delay(3);
+    return rows;
+  });
 }
 
 /** A promise that ends when `signal` aborts, as a well-behaved handler would. */
@@ -406,17 +393,14 @@ describe('a worker that stops', () => {
     const { db, enqueue, work } = await world();
     const claimed = Promise.withResolvers<void>();
     const mayAnswer = Promise.withResolvers<void>();
-    const held: Database = {
-      ...forwardingTo(db),
-      async batch(statements) {
-        const rows = await db.batch(statements);
-        if (statements.some(({ text }) => text.includes('jobs_ready')) && rows.at(-1)!.length > 0) {
-          claimed.resolve();
-          await mayAnswer.promise;
-        }
-        return rows;
-      },
-    };
+    const held = interceptBatches(db, async (statements, run) => {
+      const rows = await run(statements);
+      if (mentions(statements, /jobs_ready/) && rows.at(-1)!.length > 0) {
+        claimed.resolve();
+        await mayAnswer.promise;
+      }
+      return rows;
+    });
     let ran = false;
     const run: Run = async () => {
       ran = true;
@@ -440,14 +424,13 @@ describe('a database that fails', () => {
     const { db, enqueue, work } = await world();
     let failures = 0;
     const flaky: Database = {
-      ...forwardingTo(db),
-      async batch(statements) {
-        if (statements.some(({ text }) => text.includes("'completed'")) && failures < 1) {
+      ...interceptBatches(db, async (statements, run) => {
+        if (mentions(statements, /'completed'/) && failures < 1) {
           failures++;
           throw new AppError('database_busy');
         }
-        return db.batch(statements);
-      },
+        return run(statements);
+      }),
       async query(...args) {
         if (failures === 1) {
           failures++;
@@ -468,15 +451,12 @@ describe('a database that fails', () => {
   test('whose answer to a claim is lost gives the claimed job back at the next beat', async () => {
     const { db, enqueue, work } = await world();
     let lost = 0;
-    const flaky: Database = {
-      ...forwardingTo(db),
-      async batch(statements) {
-        const rows = await db.batch(statements);
-        const isClaim = statements.some(({ text }) => text.includes('jobs_ready'));
-        if (isClaim && rows.at(-1)!.length > 0 && lost++ === 0) throw new AppError('database_unavailable');
-        return rows;
-      },
-    };
+    const flaky = interceptBatches(db, async (statements, run) => {
+      const rows = await run(statements);
+      const isClaim = mentions(statements, /jobs_ready/);
+      if (isClaim && rows.at(-1)!.length > 0 && lost++ === 0) throw new AppError('database_unavailable');
+      return rows;
+    });
     await work(async (_, { attempt }) => ({ attempt }), { db: flaky, leaseMs: 600 });
     const id = await enqueue();
 
