@@ -29,7 +29,9 @@ const FRAMEWORK_CODES: Record<string, ErrorCode> = {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toAppError(error);
   const { status } = ERROR_CODES[problem.code];
-  if (status >= 500) request.log.error({ event: 'http.request_failed', err: error }, 'the request failed');
+  // Whoever leaves while a model is at work stops it; that is no failure.
+  const hasLeft = reply.raw.destroyed && error instanceof Error && error.name === 'AbortError';
+  if (status >= 500 && !hasLeft) request.log.error({ event: 'http.request_failed', err: error }, 'the request failed');
   if (problem.retryAfterSeconds !== undefined || status === 429 || status === 503) {
     reply.header('retry-after', Math.max(1, Math.ceil(problem.retryAfterSeconds ?? 1)));
   }
