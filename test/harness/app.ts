@@ -63,6 +63,8 @@ export interface TestApp {
   storedFiles(): Promise<string[]>;
   /** Opens a port on loopback and answers its URL. */
   listen(): Promise<string>;
+  /** May be changed at any time. */
+  readonly guests: { allowGuestRead: boolean; allowGuestIngestion: boolean };
   /** What the process does first when it is told to stop. */
   announceStop(): void;
   close(): Promise<void>;
@@ -84,14 +86,15 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   const handlers = createHandlers({ db, storage, embeddingModel, temporaryDirectory }, config);
   const logLines: string[] = [];
   const stopping = new AbortController();
+  const access = {
+    allowGuestRead: options.allowGuestRead ?? false,
+    allowGuestIngestion: options.allowGuestIngestion ?? false,
+    authenticate: (header: string) => authenticate(auth, header),
+  };
   const deps: AppDependencies = {
     log: pino({ level: 'debug' }, lineCollector(logLines)),
     version: '0.0.0-test',
-    access: {
-      allowGuestRead: options.allowGuestRead ?? false,
-      allowGuestIngestion: options.allowGuestIngestion ?? false,
-      authenticate: (header) => authenticate(auth, header),
-    },
+    access,
     auth,
     answers: {
       db,
@@ -158,6 +161,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     execute: (...statements) => db.batch(statements),
     storedFiles: () => filesUnder(join(directory, 'files')),
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),
+    guests: access,
     announceStop: () => stopping.abort(),
     async close() {
       stopping.abort();

@@ -1,0 +1,405 @@
+import type { LightMyRequestResponse } from 'fastify';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newId } from '../../src/base/ids.ts';
+import { now, type Statement, sql } from '../../src/db/sql.ts';
+import { ERROR_CODES } from '../../src/errors/codes.ts';
+import { createEmbeddingModel, type EmbeddingModel } from '../../src/providers/index.ts';
+import { type FakeOpenAi, startFakeOpenAi } from '../fakes/openai-server.ts';
+import { TEST_PASSWORD } from '../harness/accounts.ts';
+import { createTestApp, registeredRoutes, type TestApp, type TestUser } from '../harness/app.ts';
+import { CALLERS, type Caller, MATRIX, type MatrixRow, type Resource } from './tenancy-matrix.ts';
+
+const LEVELS = { read: 1, write: 2, manage: 3 } as const;
+
+let provider: FakeOpenAi;
+let api: TestApp;
+let callers: Record<Caller, TestUser | undefined>;
+let groupId: string;
+/** Documents that have the word. */
+let otters: Set<string>;
+let ids: Record<'document' | 'unshared document' | 'public document' | 'ended job', string>;
+
+beforeAll(async () => {
+  provider = await startFakeOpenAi();
+  api = await createTestApp({ embeddingModel: embedding(provider) });
+  await makeCallers();
+  ids = {
+    document: await api.ingestText(owner(), { text: 'Otters of the owner.', title: 'Otters' }),
+    'unshared document': await api.ingestText(owner(), { text: 'Otters nobody knows of.' }),
+    'public document': await api.ingestText(owner(), { text: 'Otters for everybody.' }),
+    'ended job': '',
+  };
+  await share(ids.document);
+  await api.execute(sql`UPDATE documents SET owner_id = NULL WHERE document_id = ${ids['public document']}`);
+  const ended = await startText();
+  ids['ended job'] = ended.job_id;
+  otters = new Set([ids.document, ids['unshared document'], ids['public document'], ended.document_id]);
+  await api.runJobs();
+});
+afterAll(async () => {
+  await api.close();
+  await provider.close();
+});
+
+function embedding({ url }: FakeOpenAi): EmbeddingModel {
+  const ours = { provider: 'openai', url, model: 'fake', apiKey: null, timeoutMs: 60_000 } as const;
+  const defaults = { dimensions: null, weight: null, maxChars: null, threads: null };
+  return createEmbeddingModel({ ...ours, ...defaults })!;
+}
+
+function owner(): TestUser {
+  return callers.owner!;
+}
+
+async function makeCallers(): Promise<void> {
+  const user = () => api.registerUser();
+  const ada = await api.registerUser('ada@example.com');
+  callers = {
+    owner: ada,
+    shared_read: await user(),
+    shared_write: await user(),
+    shared_manage: await user(),
+    group_viewer: await user(),
+    group_editor: await user(),
+    group_admin: await user(),
+    former_member: await user(),
+    expired_share: await user(),
+    stranger: await user(),
+    guest: undefined,
+    welcome_guest: undefined,
+    key_read: await api.createKey(ada, ['read']),
+    key_search: await api.createKey(ada, ['search']),
+    key_ingest: await api.createKey(ada, ['ingest']),
+    key_manage: await api.createKey(ada, ['manage']),
+    key_full: await api.createKey(ada, ['read', 'search', 'ingest', 'manage']),
+    super_admin: await user(),
+    bad_token: { ...ada, authorization: `${ada.authorization}x` },
+  };
+  groupId = newId();
+  await api.execute(
+    sql`INSERT INTO groups (group_id, name, created_at, updated_at) VALUES (${groupId}, 'Otters', ${now}, ${now})`,
+    member('group_admin', 'admin'),
+    member('group_editor', 'editor'),
+    member('group_viewer', 'viewer'),
+    member('former_member', 'editor', -1_000),
+    sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${callers.super_admin!.userId}, 'super_admin', ${now})`,
+  );
+}
+
+function member(caller: Caller, role: string, expiresInMs: number | null = null): Statement {
+  return sql`INSERT INTO group_memberships (group_id, user_id, role, expires_at, created_at, updated_at)
+    VALUES (${groupId}, ${callers[caller]!.userId}, ${role}, ${now} + ${expiresInMs}, ${now}, ${now})`;
+}
+
+async function share(documentId: string): Promise<void> {
+  const toUser = (caller: Caller, level: number, expiresInMs: number | null = null) =>
+    sql`INSERT INTO resource_shares (share_id, resource_type, resource_id, grantee_user_id, level, expires_at, created_at)
+      VALUES (${newId()}, 'document', ${documentId}, ${callers[caller]!.userId}, ${level}, ${now} + ${expiresInMs}, ${now})`;
+  await api.execute(
+    toUser('shared_read', LEVELS.read),
+    toUser('shared_write', LEVELS.write),
+    toUser('shared_manage', LEVELS.manage),
+    toUser('expired_share', LEVELS.manage, -1_000),
+    sql`INSERT INTO resource_shares (share_id, resource_type, resource_id, grantee_group_id, level, created_at)
+      VALUES (${newId()}, 'document', ${documentId}, ${groupId}, ${LEVELS.manage}, ${now})`,
+  );
+}
+
+async function startText(): Promise<{ job_id: string; document_id: string }> {
+  const payload = { text: 'Otters being read' };
+  return (await api.inject({ method: 'POST', url: '/ingest/text', as: owner(), payload })).json();
+}
+
+async function startJob(): Promise<string> {
+  return (await startText()).job_id;
+}
+
+/** What a cell destroys is made anew for it. */
+async function idOf(about: Resource): Promise<string> {
+  switch (about) {
+    case 'running document': {
+      const { document_id } = await startText();
+      await share(document_id);
+      return document_id;
+    }
+    case 'waiting job':
+      return startJob();
+    case 'cancelled job': {
+      const id = await startJob();
+      await api.inject({ method: 'POST', url: `/jobs/${id}/cancel`, as: owner() });
+      return id;
+    }
+    case 'api key': {
+      const payload = { name: 'to be deleted' };
+      return (await api.inject({ method: 'POST', url: '/auth/api-keys', as: owner(), payload })).json().key_id;
+    }
+    case 'nothing':
+    case 'session':
+      return '';
+    default:
+      return ids[about];
+  }
+}
+
+type Question = Pick<MatrixRow, 'route' | 'query' | 'body'> & Partial<MatrixRow>;
+
+async function callerFor(row: Question, caller: Caller): Promise<TestUser | undefined> {
+  const user = callers[caller];
+  if (row.about !== 'session' || user === undefined || caller === 'bad_token' || caller.startsWith('key_')) return user;
+  const payload = { email: user.email, password: TEST_PASSWORD };
+  const { access_token } = (await api.inject({ method: 'POST', url: '/auth/login', payload })).json();
+  return { ...user, authorization: `Bearer ${access_token}` };
+}
+
+async function ask(row: Question, caller: Caller, id: string): Promise<LightMyRequestResponse> {
+  const [method, path] = row.route.split(' ') as ['GET', string];
+  const welcome = caller === 'welcome_guest';
+  Object.assign(api.guests, { allowGuestRead: welcome, allowGuestIngestion: welcome });
+  const as = await callerFor(row, caller);
+  const url = path.replace(/:\w+/, id) + (row.query ?? '');
+  if (row.body !== 'file') return api.inject({ method, url, as, ...(row.body && { payload: row.body }) });
+  const form = new FormData();
+  form.set('file', new File(['Otters in a file.'], 'otters.txt'));
+  const request = new Request('http://localhost/', { method: 'POST', body: form });
+  const headers = { 'content-type': request.headers.get('content-type')! };
+  return api.inject({ method, url, as, headers, payload: Buffer.from(await request.arrayBuffer()) });
+}
+
+function outcomeOf(response: LightMyRequestResponse) {
+  return response.statusCode < 400 ? response.statusCode : response.json().code;
+}
+
+test('every route has a row in the matrix, and every row a route', () => {
+  const registered = registeredRoutes(api.app).filter((route) => !route.startsWith('GET /docs'));
+  expect([...new Set(MATRIX.map(({ route }) => route))].sort()).toEqual(registered.sort());
+});
+
+describe.each(MATRIX.map((row) => ({ row, name: `${row.route}${row.query ?? ''} about ${row.about}` })))(
+  '$name',
+  ({ row }) => {
+    test('is answered as the matrix says', async () => {
+      const answered: Record<string, unknown> = {};
+      for (const caller of CALLERS) answered[caller] = outcomeOf(await ask(row, caller, await idOf(row.about)));
+      expect(answered).toEqual(row.outcomes);
+    });
+
+    const blind = CALLERS.filter((caller) =>
+      /^(not_found|unauthenticated|invalid_credentials)$/.test(String(row.outcomes[caller])),
+    );
+    if (!row.route.includes(':') || blind.length === 0) return;
+    test('tells those who may not see it nothing but what they ask', async () => {
+      const unknown = newId();
+      const id = await idOf(row.about);
+      for (const caller of blind) {
+        const [refused, absent] = [await ask(row, caller, id), await ask(row, caller, unknown)];
+        expect(comparable(refused, id), caller).toEqual(comparable(absent, unknown));
+      }
+    });
+  },
+);
+
+test('HEAD opens nothing that GET does not', async () => {
+  for (const row of MATRIX) {
+    if (!row.route.startsWith('GET ') || row.route.endsWith('/events')) continue;
+    for (const caller of CALLERS) {
+      const expected = row.outcomes[caller];
+      const status = typeof expected === 'number' ? expected : ERROR_CODES[expected].status;
+      const head = await ask({ ...row, route: row.route.replace('GET', 'HEAD') }, caller, await idOf(row.about));
+      expect([row.route, caller, head.statusCode, head.body]).toEqual([row.route, caller, status, '']);
+    }
+  }
+});
+
+/** All of an answer but what differs between any two: its own ids, the time, and the id that was asked for. */
+function comparable(response: LightMyRequestResponse, id: string) {
+  const { date: _, 'x-request-id': __, traceparent: ___, ...headers } = response.headers;
+  const body = response.body.replace(/"trace_id":"\w+"/, '').replaceAll(id, 'ID');
+  return { status: response.statusCode, headers, body };
+}
+
+describe('lists, searches and single reads', () => {
+  const readers = CALLERS.filter(
+    (caller) => !['guest', 'bad_token', 'key_search', 'key_ingest', 'key_manage'].includes(caller),
+  );
+
+  test.each(readers)('agree on what %s sees', async (caller) => {
+    const all = await api.db.query<{ document_id: string }>(
+      sql`SELECT document_id FROM documents WHERE status = 'ready'`,
+    );
+    const single: string[] = [];
+    for (const { document_id } of all) {
+      const response = await ask({ route: 'GET /documents/:document_id' }, caller, document_id);
+      if (response.statusCode === 200) single.push(document_id);
+    }
+    const listed = (await ask({ route: 'GET /documents', query: '?limit=100' }, caller, '')).json();
+    const ready = listed.items.filter(({ status }: { status: string }) => status === 'ready');
+    expect(idsIn(ready)).toEqual(single.sort());
+    if (caller === 'key_read') return;
+    for (const mode of ['keyword', 'vector', 'hybrid', 'knowledge']) {
+      const found = (
+        await ask({ route: `POST /search/${mode}`, body: { query: 'otters', limit: 50 } }, caller, '')
+      ).json();
+      // Meaning is near to everything; a word is in a text or not.
+      const expected = mode === 'keyword' ? single.filter((id) => otters.has(id)) : single;
+      expect(idsIn(found.results), mode).toEqual(expected);
+    }
+  });
+
+  function idsIn(items: { document_id: string }[]): string[] {
+    return [...new Set(items.map(({ document_id }) => document_id))].sort();
+  }
+
+  test('a filter by ids or groups of others finds nothing more', async () => {
+    const stranger = callers.stranger!;
+    const filters = [{ document_ids: [ids.document, ids['unshared document']] }, { group_ids: [groupId] }];
+    for (const filter of filters) {
+      const payload = { query: 'otters', filters: filter };
+      const response = await api.inject({ method: 'POST', url: '/search/hybrid', as: stranger, payload });
+      expect(response.json().results).toEqual([]);
+    }
+    const listed = await api.inject({ url: `/documents?group_id=${groupId}`, as: stranger });
+    expect(listed.json().items).toEqual([]);
+  });
+});
+
+describe('two tenants whose documents are the same', () => {
+  const TEXTS = ['Otters sleep in rafts of kelp.', 'Herons fish at dawn, otters at dusk.', 'A kelp forest feeds many.'];
+  const FOREIGN = [
+    'Otters otters otters everywhere.',
+    'Kelp for sale, cheap kelp.',
+    'otters and herons and kelp and dusk',
+  ];
+
+  test('get the same answers, whatever foreign documents there are beside them', async () => {
+    const alone = await tenantAnswers([]);
+    const crowded = await tenantAnswers(FOREIGN);
+    expect(crowded).toEqual(alone);
+  });
+
+  /**
+   * Ids and times are taken out. Scores are too: BM25 counts in how many passages of the whole index a word occurs, foreign
+   * ones included, so a score (and with it the order of near ties) may still tell that others use a word.
+   */
+  async function tenantAnswers(foreign: string[]) {
+    const world = await createTestApp();
+    const [tenant, other] = [await world.registerUser(), await world.registerUser()];
+    for (const [index, text] of foreign.entries()) await world.ingestText(other, { text, title: `Foreign ${index}` });
+    for (const [index, text] of TEXTS.entries()) await world.ingestText(tenant, { text, title: `Own ${index}` });
+    const answers = [];
+    for (const query of ['otters', 'kelp', 'dusk', 'sale', 'everywhere']) {
+      for (const mode of ['keyword', 'hybrid', 'knowledge']) {
+        const response = await world.inject({ method: 'POST', url: `/search/${mode}`, as: tenant, payload: { query } });
+        const { results, answer, citations } = response.json();
+        const texts = results.map(({ title, text }: Record<string, string>) => `${title}: ${text}`).sort();
+        answers.push({
+          query,
+          mode,
+          texts,
+          answer,
+          quotes: citations?.map(({ quote }: { quote: string }) => quote).sort(),
+        });
+      }
+    }
+    const listed = (await world.inject({ url: '/documents', as: tenant })).json();
+    const titles = listed.items.map(({ title, chunks, status }: Record<string, unknown>) => [title, chunks, status]);
+    const page = (await world.inject({ url: '/documents?limit=3', as: tenant })).json();
+    const jobs = (await world.inject({ url: '/jobs', as: tenant })).json().items.length;
+    await world.close();
+    return { answers, titles, hasMore: page.next_cursor !== null, jobs };
+  }
+});
+
+describe('rights that end', () => {
+  test('end with the next request: a share, a membership, a session, a key, an account', async () => {
+    const [giver, taker] = [await api.registerUser(), await api.registerUser()];
+    const id = await api.ingestText(giver, { text: 'Lent for a while.' });
+    const read = async (as: TestUser) => (await api.inject({ url: `/documents/${id}`, as })).statusCode;
+    await api.execute(sql`INSERT INTO resource_shares (share_id, resource_type, resource_id, grantee_user_id, level, created_at)
+      VALUES (${newId()}, 'document', ${id}, ${taker.userId}, 1, ${now})`);
+    expect(await read(taker)).toBe(200);
+    await api.execute(sql`DELETE FROM resource_shares WHERE resource_id = ${id}`);
+    expect(await read(taker)).toBe(404);
+
+    const key = await api.createKey(giver, ['read']);
+    expect(await read(key)).toBe(200);
+    await api.execute(sql`DELETE FROM api_keys WHERE user_id = ${giver.userId}`);
+    expect(await read(key)).toBe(401);
+
+    await api.inject({ method: 'POST', url: '/auth/logout', as: giver });
+    expect(await read(giver)).toBe(401);
+    await api.execute(sql`UPDATE users SET status = 'disabled' WHERE user_id = ${taker.userId}`);
+    expect(await read(taker)).toBe(401);
+  });
+
+  test('a document that has expired is gone for its owner too', async () => {
+    const id = await api.ingestText(owner(), { text: 'Gone tomorrow.' });
+    await api.execute(sql`UPDATE documents SET expires_at = ${now} - 1 WHERE document_id = ${id}`);
+    for (const part of ['', '/chunks', '/content']) {
+      expect((await api.inject({ url: `/documents/${id}${part}`, as: owner() })).statusCode).toBe(404);
+    }
+    const found = await api.inject({
+      method: 'POST',
+      url: '/search/keyword',
+      as: owner(),
+      payload: { query: 'tomorrow' },
+    });
+    expect(found.json().results).toEqual([]);
+  });
+});
+
+describe('a guest', () => {
+  test('adds what is public, watches its job with the token, and without it sees nothing', async () => {
+    Object.assign(api.guests, { allowGuestRead: true, allowGuestIngestion: true });
+    const accepted = (
+      await api.inject({ method: 'POST', url: '/ingest/text', payload: { text: 'A guest was here.' } })
+    ).json();
+    const status = async (headers: Record<string, string>) =>
+      (await api.inject({ url: `/jobs/${accepted.job_id}`, headers })).statusCode;
+    expect(await status({ 'job-token': accepted.job_token })).toBe(200);
+    expect(await status({})).toBe(404);
+    expect(await status({ 'job-token': 'x' })).toBe(404);
+    await api.runJobs();
+    const shown = (await api.inject({ url: `/documents/${accepted.document_id}` })).json();
+    expect(shown).toMatchObject({
+      owner_id: null,
+      status: 'ready',
+      permissions: ['read'],
+      expires_at: expect.any(String),
+    });
+  });
+
+  test('may not give itself an owner, nor replace what another has added under the same source', async () => {
+    Object.assign(api.guests, { allowGuestRead: true, allowGuestIngestion: true });
+    const add = async (text: string, as?: TestUser) => {
+      const payload = { text, source: 'https://example.org/shared' };
+      return (await api.inject({ method: 'POST', url: '/ingest/text', as, payload })).json().document_id;
+    };
+    const documents = [
+      await add('one'),
+      await add('two'),
+      await add('three', owner()),
+      await add('four', callers.stranger),
+    ];
+    expect(new Set(documents).size).toBe(4);
+  });
+});
+
+test('a group is not told apart from one that does not exist', async () => {
+  const add = async (group_id: string) => {
+    const payload = { text: 'For the group', group_id };
+    const response = await api.inject({ method: 'POST', url: '/ingest/text', as: callers.stranger, payload });
+    return comparable(response, group_id);
+  };
+  expect(await add(groupId)).toEqual(await add(newId()));
+});
+
+test.each([
+  ['group_viewer', 403],
+  ['group_editor', 202],
+  ['group_admin', 202],
+  ['former_member', 404],
+] as const)('%s adding to the group is a %i', async (caller, status) => {
+  const payload = { text: 'For the group', group_id: groupId };
+  const response = await api.inject({ method: 'POST', url: '/ingest/text', as: callers[caller], payload });
+  expect(response.statusCode).toBe(status);
+});
