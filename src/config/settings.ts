@@ -14,6 +14,21 @@ const boolean = z
   .union([z.boolean(), z.stringbool({ truthy: ['true', '1', 'yes', 'on'], falsy: ['false', '0', 'no', 'off'] })])
   .describe('true or false');
 
+/** A number, or a text that is one: nothing else is taken for a number, as `true` or an empty list would be by coercion. */
+const number = z
+  .union(
+    [
+      z.number(),
+      z
+        .string()
+        .trim()
+        .regex(/^-?\d+(\.\d+)?$/)
+        .transform(Number),
+    ],
+    'must be a number',
+  )
+  .pipe(z.number());
+
 function text(fallback: string, help: string): Setting<string> {
   return make(z.string().trim().min(1).default(fallback), 'text', fallback, help);
 }
@@ -23,13 +38,18 @@ function optionalText(help: string, secret = false): Setting<string | null> {
 }
 
 function integer(fallback: number, min: number, max: number, unit: string, help: string): Setting<number> {
-  const schema = z.coerce.number().int().min(min).max(max).default(fallback);
+  const schema = number.pipe(z.number().int().min(min).max(max)).default(fallback);
   return make(schema, `integer ${min}–${max}${unit === '' ? '' : `, ${unit}`}`, String(fallback), help);
 }
 
 function optionalNumber(min: number, max: number, help: string): Setting<number | null> {
-  const schema = z.coerce.number().min(min).max(max).nullable().default(null);
+  const schema = number.pipe(z.number().min(min).max(max)).nullable().default(null);
   return make(schema, `number ${min}–${max}`, '', help);
+}
+
+function optionalInteger(min: number, max: number, unit: string, help: string): Setting<number | null> {
+  const schema = number.pipe(z.number().int().min(min).max(max)).nullable().default(null);
+  return make(schema, `integer ${min}–${max}, ${unit}`, '', help);
 }
 
 function flag(fallback: boolean, help: string): Setting<boolean> {
@@ -128,11 +148,21 @@ export const SETTINGS = {
   EMBEDDING_URL: optionalText('Base URL of an OpenAI-compatible endpoint, such as http://localhost:11434/v1.'),
   EMBEDDING_MODEL: optionalText('Name of the embedding model.'),
   EMBEDDING_API_KEY: optionalText('Key for the embedding provider.', true),
-  EMBEDDING_DIMENSIONS: optionalNumber(1, 65_536, 'Dimensions of the vectors; asked of the model when empty.'),
+  EMBEDDING_DIMENSIONS: optionalInteger(
+    1,
+    65_536,
+    'numbers',
+    'Dimensions of the vectors; asked of the model when empty.',
+  ),
   EMBEDDING_WEIGHT: optionalNumber(0, 1, 'Weight of the vectors in hybrid search; each model has its own default.'),
-  EMBEDDING_MAX_CHARS: optionalNumber(50, 100_000, 'Longest text in characters that the model reads whole.'),
+  EMBEDDING_MAX_CHARS: optionalInteger(50, 100_000, 'characters', 'Longest text that the model reads whole.'),
   EMBEDDING_TIMEOUT_MS: integer(60_000, 100, 3_600_000, 'milliseconds', 'Longest wait for one embedding call.'),
-  EMBEDDING_THREADS: optionalNumber(1, 64, 'Threads of the packaged encoder; one less than the cores when empty.'),
+  EMBEDDING_THREADS: optionalInteger(
+    1,
+    64,
+    'threads',
+    'Threads of the packaged encoder; one less than the cores when empty.',
+  ),
 
   CHAT_PROVIDER: choice(
     ['none', 'openai', 'google', 'anthropic'],

@@ -50,12 +50,18 @@ export function backupDirectory(config: Config): string {
 
 /** The master secret: given, or made on first start, which is enough for loopback only. */
 export async function openSecrets(config: Config): Promise<Secrets> {
-  if (!isLoopback(config.host)) requireOwnSecret(config);
-  const file = join(config.dataDir, 'secret-key');
-  return deriveSecrets(await loadOrCreateSecret({ value: config.secretKey, file }));
+  assertSecretFits(config);
+  return deriveSecrets(await loadOrCreateSecret({ value: config.secretKey, file: secretFile(config) }));
 }
 
-function requireOwnSecret(config: Config): void {
+/** Where the generated secret is kept. */
+export function secretFile(config: Config): string {
+  return join(config.dataDir, 'secret-key');
+}
+
+/** Throws `AppError` config_invalid where others than this machine could reach the API without a secret of its own. */
+export function assertSecretFits(config: Config): void {
+  if (isLoopback(config.host)) return;
   const howTo =
     'Set SECRET_KEY (or SECRET_KEY_FILE) to the output of "openssl rand -hex 32", the same for every process.';
   if (config.secretKey === null) {
@@ -73,7 +79,8 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-function storageDirectory(config: Config): string {
+/** Throws `AppError` config_invalid for a STORAGE_URL that is no directory. */
+export function storageDirectory(config: Config): string {
   const url = config.storageUrl;
   if (url === null) return join(config.dataDir, 'files');
   if (url.startsWith('file:')) return fileURLToPath(url);
