@@ -24,22 +24,29 @@ interface Ranked {
   scores: SearchResult['scores'];
 }
 
+interface Ranking {
+  ranked: Ranked[];
+  degraded: Degradation[];
+}
+
 /** Passages by the words of the query (BM25); `[]` when the query has none. */
-export async function searchKeyword(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
-  const found = await rankByWords(deps, request);
-  return { results: await readResults(deps, request, withScore(found, 'keyword')), degraded: [] };
+export function searchKeyword(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
+  return rankAndRead(deps, request, async () => ({
+    ranked: withScore(await rankByWords(deps, request), 'keyword'),
+    degraded: [],
+  }));
 }
 
 /** Passages by meaning. Throws `provider_unavailable` where no embedding model is set up or it does not answer. */
 export async function searchVector(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
-  if (deps.embeddingModel === null) {
+  const model = deps.embeddingModel;
+  if (model === null) {
     throw new AppError('provider_unavailable', 'No embedding model is set up (EMBEDDING_PROVIDER=none)');
   }
-  const found = await rankByMeaning(deps, deps.embeddingModel, request);
-  return {
-    results: await readResults(deps, request, withScore(found, 'vector')),
+  return rankAndRead(deps, request, async () => ({
+    ranked: withScore(await rankByMeaning(deps, model, request), 'vector'),
     degraded: await pendingVectors(deps, request),
-  };
+  }));
 }
 
 /**
@@ -49,15 +56,35 @@ export async function searchVector(deps: SearchDependencies, request: SearchRequ
 export async function searchHybrid(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
   const model = deps.embeddingModel;
   const weight = model === null ? 0 : await vectorWeight(model, request.query);
-  const [words, meaning, pending] = await Promise.all([
-    rankByWords(deps, request),
-    weight === 0 ? [] : rankByMeaning(deps, model!, request).catch((error) => degrade(deps, error)),
-    weight === 0 ? [] : pendingVectors(deps, request),
-  ]);
-  const degraded: Degradation[] = [...pending];
-  if (meaning === null) degraded.push('embedding_unavailable');
-  const ranked = fuse(words, meaning ?? [], weight);
-  return { results: await readResults(deps, request, ranked), degraded };
+  return rankAndRead(deps, request, async () => {
+    const [words, meaning, pending] = await Promise.all([
+      rankByWords(deps, request),
+      weight === 0 ? [] : rankByMeaning(deps, model!, request).catch((error) => degrade(deps, error)),
+      weight === 0 ? [] : pendingVectors(deps, request),
+    ]);
+    const degraded: Degradation[] = [...pending];
+    if (meaning === null) degraded.push('embedding_unavailable');
+    return { ranked: fuse(words, meaning ?? [], weight), degraded };
+  });
+}
+
+const MAX_TRIES = 3;
+
+/**
+ * A version that is replaced between the ranking and the reading takes its passages with it, and the ranking knows none of
+ * the new one's: then both are done again, so that a document does not vanish for the moment of its change.
+ */
+async function rankAndRead(
+  deps: SearchDependencies,
+  request: SearchRequest,
+  rank: () => Promise<Ranking>,
+): Promise<SearchAnswer> {
+  for (let tries = 1; ; tries++) {
+    const { ranked, degraded } = await rank();
+    const top = ranked.slice(0, request.limit);
+    const results = await readResults(deps, request, top);
+    if (results.length === top.length || tries === MAX_TRIES) return { results, degraded };
+  }
 }
 
 async function rankByWords(deps: SearchDependencies, request: SearchRequest): Promise<Candidate[]> {
@@ -122,15 +149,11 @@ function withScore(candidates: readonly Candidate[], name: ScoreName): Ranked[] 
 async function readResults(
   deps: SearchDependencies,
   request: SearchRequest,
-  ranked: readonly Ranked[],
+  top: readonly Ranked[],
 ): Promise<SearchResult[]> {
-  const top = ranked.slice(0, request.limit);
   if (top.length === 0) return [];
-  const passages = await selectPassages(
-    deps.db,
-    request.subject,
-    top.map(({ chunkId }) => chunkId),
-  );
+  const ids = top.map(({ chunkId }) => chunkId);
+  const passages = await selectPassages(deps.db, request.subject, ids);
   return top.flatMap(({ chunkId, score, scores }) => {
     const passage = passages.get(chunkId);
     return passage === undefined ? [] : [{ ...passage, score, scores }];

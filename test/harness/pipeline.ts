@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,7 +9,7 @@ import { type Accepted, acceptContent, type ContentFields } from '../../src/inge
 import { ingestHandler, type PipelineDependencies, reindexHandler } from '../../src/ingestion/jobs.ts';
 import type { ParsedDocument } from '../../src/ingestion/parsers/parsed-document.ts';
 import type { JobHandler } from '../../src/jobs/index.ts';
-import { openDirectoryStorage } from '../../src/storage/index.ts';
+import { openDirectoryStorage, type Storage } from '../../src/storage/index.ts';
 import { type FakeEmbeddingModel, fakeEmbeddingModel } from '../fakes/embedding-model.ts';
 import { createTestDatabase } from './database.ts';
 import { startTestWorker, type TestWorker } from './worker.ts';
@@ -18,6 +18,7 @@ export interface TestPipeline {
   readonly db: Database;
   readonly path: string;
   readonly model: FakeEmbeddingModel;
+  readonly storage: Storage;
   /** What the stages work with; a test may replace a part before the worker runs. */
   readonly deps: PipelineDependencies;
   /** Paths of the files that were parsed, in order. */
@@ -26,6 +27,8 @@ export interface TestPipeline {
   readonly web: Map<string, string>;
   acceptText(subject: Subject, text: string, options?: AcceptOptions): Promise<Accepted>;
   acceptUrl(subject: Subject, url: string, options?: AcceptOptions): Promise<Accepted>;
+  /** Keys of all stored originals. */
+  storedFiles(): Promise<string[]>;
   /** A worker for all types of jobs; `db` may be a wrapper that fails. */
   startWorker(options?: { db?: Database; concurrency?: number; leaseMs?: number }): Promise<TestWorker>;
   /** Stops its workers and removes everything. */
@@ -93,6 +96,7 @@ export async function createTestPipeline(): Promise<TestPipeline> {
   return {
     db,
     path,
+    storage,
     model,
     deps,
     parsed,
@@ -103,6 +107,10 @@ export async function createTestPipeline(): Promise<TestPipeline> {
       return accept(subject, 'text', content, options);
     },
     acceptUrl: (subject, url, options = {}) => accept(subject, 'web', { kind: 'url', url }, options),
+    async storedFiles() {
+      const names = await readdir(join(directory, 'files'), { recursive: true });
+      return names.filter((name) => /^[0-9a-f]{2}\/./.test(name));
+    },
     async startWorker(options = {}) {
       const worker = await startTestWorker({ db, path, handlers: handlersOf(deps), ...options });
       workers.push(worker);
