@@ -58,12 +58,13 @@ export function levelOnDocument(subject: Subject, documentId: Sql | string): Sql
  * Whether a job that acts for this subject may go on writing the document: users need `write`; what a guest added is public
  * and its job belongs to nobody, so for it the document must still be there and ownerless.
  */
-export function jobMayWrite(subject: Subject, documentId: string): Sql {
+export function jobMayWrite(subject: Subject, documentId: Sql | string): Sql {
+  const id = typeof documentId === 'string' ? sql`${documentId}` : documentId;
   if (subject.kind === 'guest') {
-    return sql`EXISTS (SELECT 1 FROM documents WHERE document_id = ${documentId} AND owner_id IS NULL
-      AND (expires_at IS NULL OR expires_at > ${now}))`;
+    return sql`EXISTS (SELECT 1 FROM documents j WHERE j.document_id = ${id} AND j.owner_id IS NULL
+      AND (j.expires_at IS NULL OR j.expires_at > ${now}))`;
   }
-  return sql`${levelOnDocument(subject, documentId)} >= 2`;
+  return sql`${levelOnDocument(subject, id)} >= 2`;
 }
 
 /** The caller's role in a group as a scalar expression; NULL for others. */

@@ -3,14 +3,7 @@ import type { Database } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import { enqueueJob } from '../jobs/index.ts';
 import type { Document, DocumentChange } from './document.ts';
-import {
-  cancelIngestionOf,
-  deleteDocument,
-  requireLevel,
-  selectDocument,
-  selectStorageKeys,
-  updateDocument,
-} from './queries.ts';
+import { cancelIngestionOf, deleteDocument, requireLevel, selectDocument, updateDocument } from './queries.ts';
 
 /** Changes what the caller may write. A new title is also put into the word index, by a job. Throws not_found, forbidden. */
 export async function changeDocument(
@@ -39,22 +32,9 @@ export async function changeDocument(
  * may. Throws not_found, forbidden.
  */
 export async function removeDocument({ db }: { db: Database }, subject: Subject, documentId: string): Promise<void> {
-  const keys = await selectStorageKeys(db, documentId);
   await db.batch([
     ...requireLevel(subject, documentId, LEVELS.owner),
     cancelIngestionOf(documentId),
     deleteDocument(documentId),
-    ...deleteFilesLater(keys),
   ]);
-}
-
-/** A file cannot be deleted in a transaction, so the transaction leaves a job that does it. */
-export function deleteFilesLater(keys: readonly string[]) {
-  if (keys.length === 0) return [];
-  return enqueueJob({
-    jobType: 'delete_files',
-    payload: { storage_keys: keys },
-    onBehalfOf: { ownerId: null, via: 'system', levelCap: LEVELS.owner },
-    maxAttempts: 20,
-  }).statements;
 }

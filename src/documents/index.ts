@@ -1,4 +1,4 @@
-export { changeDocument, deleteFilesLater, removeDocument } from './change-document.ts';
+export { changeDocument, removeDocument } from './change-document.ts';
 export {
   chunkIdOf,
   type Document,

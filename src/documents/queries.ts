@@ -100,12 +100,6 @@ export async function selectOriginalFile(
   };
 }
 
-export async function selectStorageKeys(db: Database, documentId: string): Promise<string[]> {
-  const rows = await db.query<{ storage_key: string }>(sql`SELECT storage_key FROM document_versions
-    WHERE document_id = ${documentId} AND storage_key IS NOT NULL`);
-  return rows.map((row) => row.storage_key);
-}
-
 /** 404 where the document cannot be seen, 403 where it can but the level is too low: the first two statements of a change. */
 export function requireLevel(subject: Subject, documentId: string, level: number): Statement[] {
   const actual = levelOnDocument(subject, documentId);
@@ -124,7 +118,10 @@ export function updateDocument(documentId: string, change: DocumentChange): Stat
   return sql`UPDATE documents SET ${joinSql(sets, ', ')} WHERE document_id = ${documentId}`;
 }
 
-/** Text, passages, index rows, vectors and shares go with it, by foreign key and trigger, in the same transaction. */
+/**
+ * Text, passages, index rows, vectors and shares go with it, by foreign key and trigger, in the same transaction; the stored
+ * originals by jobs that a trigger adds.
+ */
 export function deleteDocument(documentId: string): Statement {
   return sql`DELETE FROM documents WHERE document_id = ${documentId}`;
 }

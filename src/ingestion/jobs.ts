@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { deleteFilesLater } from '../documents/index.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { JobContext, JobHandler } from '../jobs/index.ts';
 import { CHUNKER_VERSION } from './chunking/chunk-document.ts';
@@ -11,6 +10,7 @@ import {
   selectDocumentExists,
   selectStoredChunks,
   selectVersion,
+  selectVersionExists,
   type VersionState,
 } from './queries.ts';
 import { chunkStage } from './stages/chunk.ts';
@@ -31,37 +31,48 @@ export function ingestHandler(deps: PipelineDependencies): JobHandler<IngestPayl
   return {
     payload: ingestPayload,
     async run(payload, context) {
-      const fetched = await runStage(fetchStage, deps, payload, context);
-      if (fetched === null) return superseded(deps, payload);
-      if (isUnchanged(fetched)) return unchanged(fetched, context);
-      for (const stage of [parseStage, chunkStage, indexStage]) {
-        if ((await runStage(stage, deps, payload, context)) === null) return superseded(deps, payload);
+      try {
+        return await build(deps, payload, context);
+      } catch (error) {
+        // Whatever failed, there is nothing left to build.
+        if (await selectVersionExists(deps.db, payload.version_id)) throw error;
+        return superseded(deps, payload);
       }
-      return embed(deps, payload, context);
     },
   };
 }
 
-/** The version as the stage leaves it, or null when a newer version or a deletion has removed it. */
+async function build(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
+  const fetched = await runStage(fetchStage, deps, payload, context);
+  if (isUnchanged(fetched)) return unchanged(fetched, context);
+  for (const stage of [parseStage, chunkStage, indexStage]) await runStage(stage, deps, payload, context);
+  return embed(deps, payload, context);
+}
+
+/** The version as the stage leaves it. */
 async function runStage(
   stage: Stage,
   deps: PipelineDependencies,
   payload: IngestPayload,
   context: JobContext,
-): Promise<VersionState | null> {
+): Promise<VersionState> {
   context.signal.throwIfAborted();
+  await stage(deps, await readVersion(deps, payload, context), context);
+  return readVersion(deps, payload, context);
+}
+
+async function readVersion(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
   const version = await selectVersion(deps.db, context.subject, payload.version_id);
-  if (version === null) return null;
-  await stage(deps, version, context);
-  return selectVersion(deps.db, context.subject, payload.version_id);
+  if (version === null) throw new AppError('not_found');
+  if (!version.mayWrite) throw new AppError('rights_revoked');
+  return version;
 }
 
 /** Vectors are an addition: where they stay impossible, the document is found by its words and the result says so. */
 async function embed(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
   const missing: string[] = [];
   try {
-    const version = await runStage(embedStage, deps, payload, context);
-    if (version === null) return superseded(deps, payload);
+    await runStage(embedStage, deps, payload, context);
   } catch (error) {
     const isProviderError = error instanceof AppError && error.code.startsWith('provider_');
     const isLast = context.attempt >= context.maxAttempts || (isProviderError && !error.retryable);
@@ -69,11 +80,10 @@ async function embed(deps: PipelineDependencies, payload: IngestPayload, context
     context.log.warn({ event: 'ingestion.vectors_missing', err: error }, 'embedding stays impossible');
     missing.push('vectors_missing');
   }
-  const version = await selectVersion(deps.db, context.subject, payload.version_id);
-  if (version === null) return superseded(deps, payload);
-  return resultOf(version, missing);
+  return resultOf(await readVersion(deps, payload, context), missing);
 }
 
+/** Not while another version is on its way: that one would become the current one, and this one is newer. */
 function isUnchanged(version: VersionState): boolean {
   const { current } = version;
   return (
@@ -81,13 +91,13 @@ function isUnchanged(version: VersionState): boolean {
     current.versionId !== version.versionId &&
     current.contentHash === version.contentHash &&
     current.chunker === CHUNKER_VERSION &&
+    version.unfinishedBefore === 0 &&
     !version.isParsed
   );
 }
 
 async function unchanged(version: VersionState, context: JobContext) {
-  const keys = version.storageKey === null ? [] : [version.storageKey];
-  await writeFor(version, context, [...keepCurrent(version), ...deleteFilesLater(keys)]);
+  await writeFor(version, context, keepCurrent(version));
   return { ...resultOf(version, ['unchanged']), chunks: version.current!.chunkCount ?? 0 };
 }
 
@@ -95,8 +105,6 @@ async function superseded(deps: PipelineDependencies, payload: IngestPayload) {
   if (!(await selectDocumentExists(deps.db, payload.document_id))) {
     throw new AppError('not_found', 'The document was deleted');
   }
-  const current = await selectCurrentVersionId(deps.db, payload.document_id);
-  if (current === null) throw new AppError('rights_revoked');
   return { document_id: payload.document_id, chunks: 0, warnings: ['superseded'] };
 }
 
@@ -118,18 +126,31 @@ export function reindexHandler(deps: Pick<PipelineDependencies, 'db'>): JobHandl
     async run({ document_id }, context) {
       const versionId = await selectCurrentVersionId(deps.db, document_id);
       const version = versionId === null ? null : await selectVersion(deps.db, context.subject, versionId);
-      if (version === null) return { document_id, chunks: 0, warnings: ['nothing_to_index'] };
-      const total = version.chunkCount ?? 0;
-      for (let from = 0; from < total; from += 100) {
-        context.progress('index', from, total);
-        const chunks = await selectStoredChunks(deps.db, version.versionId, from, 100);
-        const words = chunks.map((chunk) => wordsOf(chunk, version.documentTitle));
-        await writeFor(version, context, [
-          deleteWords(chunks.map((chunk) => chunk.chunkSeq)),
-          ...insertWords(version.versionId, words, total),
-        ]);
+      if (version === null) return nothingToIndex(document_id);
+      try {
+        return await reindex(deps, version, context);
+      } catch (error) {
+        if (await selectVersionExists(deps.db, version.versionId)) throw error;
+        return nothingToIndex(document_id);
       }
-      return { document_id, chunks: total, warnings: [] };
     },
   };
+}
+
+async function reindex(deps: Pick<PipelineDependencies, 'db'>, version: VersionState, context: JobContext) {
+  const total = version.chunkCount ?? 0;
+  for (let from = 0; from < total; from += 100) {
+    context.progress('index', from, total);
+    const chunks = await selectStoredChunks(deps.db, version.versionId, from, 100);
+    const words = chunks.map((chunk) => wordsOf(chunk, version.documentTitle));
+    await writeFor(version, context, [
+      deleteWords(chunks.map((chunk) => chunk.chunkSeq)),
+      ...insertWords(version.versionId, words, total),
+    ]);
+  }
+  return { document_id: version.documentId, chunks: total, warnings: [] };
+}
+
+function nothingToIndex(documentId: string) {
+  return { document_id: documentId, chunks: 0, warnings: ['nothing_to_index'] };
 }

@@ -75,10 +75,13 @@ export function requireGroupEditor(subject: Subject, groupId: string): Statement
   ];
 }
 
+/** Gives the group `write` where it has less. An expired share starts anew and brings no more than that back. */
 export function shareWithGroup(shareId: string, documentId: string, groupId: string): Statement {
   return sql`INSERT INTO resource_shares (share_id, resource_type, resource_id, grantee_group_id, level, created_at)
     VALUES (${shareId}, 'document', ${documentId}, ${groupId}, 2, ${now})
-    ON CONFLICT DO UPDATE SET level = max(level, 2)`;
+    ON CONFLICT DO UPDATE SET
+      level = CASE WHEN expires_at <= ${now} THEN 2 ELSE max(level, 2) END,
+      expires_at = CASE WHEN expires_at <= ${now} THEN NULL ELSE expires_at END`;
 }
 
 /** A version as the job that builds it sees it. */
@@ -104,20 +107,34 @@ export interface VersionState {
   isIndexed: boolean;
   isEmbedded: boolean;
   documentTitle: string;
+  /** Of the subject that the version was read for, at that instant. */
+  mayWrite: boolean;
+  /** Versions between the current one and this one. */
+  unfinishedBefore: number;
   current: { versionId: string; contentHash: string | null; chunker: string | null; chunkCount: number | null } | null;
 }
 
-/** Null when the version or its document is gone. Throws nothing about rights: every write of the job checks them. */
+/** Null when the version is gone: with its document, or because a newer one is current. */
 export async function selectVersion(db: Database, subject: Subject, versionId: string): Promise<VersionState | null> {
   const rows = await db.query(sql`SELECT n.*, d.title AS document_title, d.current_version_id,
-      c.content_hash AS current_hash, c.chunker AS current_chunker, c.chunk_count AS current_chunk_count
+      c.content_hash AS current_hash, c.chunker AS current_chunker, c.chunk_count AS current_chunk_count,
+      (SELECT count(*) FROM document_versions o
+        WHERE o.document_id = d.document_id AND o.number > d.version AND o.number < n.number) AS unfinished_before,
+      ${jobMayWrite(subject, sql`d.document_id`)} AS may_write
     FROM document_versions n JOIN documents d ON d.document_id = n.document_id
     LEFT JOIN document_versions c ON c.version_id = d.current_version_id
     WHERE n.version_id = ${versionId}`);
-  const row = rows[0];
-  if (row === undefined) return null;
-  const allowed = await db.query(sql`SELECT 1 AS ok WHERE ${jobMayWrite(subject, row.document_id as string)}`);
-  return allowed.length === 0 ? null : toVersionState(row);
+  return rows[0] === undefined ? null : toVersionState(rows[0]);
+}
+
+export async function selectVersionExists(db: Database, versionId: string): Promise<boolean> {
+  const rows = await db.query(sql`SELECT 1 AS found FROM document_versions WHERE version_id = ${versionId}`);
+  return rows.length > 0;
+}
+
+/** In front of every write: what is made of a version that is gone would belong to nothing and never be removed. */
+export function requireVersion(versionId: string): Statement {
+  return requireThat(sql`EXISTS (SELECT 1 FROM document_versions WHERE version_id = ${versionId})`, 'not_found');
 }
 
 /** The subject's rights on the document, in the transaction of the write itself. */
@@ -249,46 +266,31 @@ export function insertWords(
 
 /**
  * The moment a version is seen: the document points to it, takes over what came with it, and older versions go with all
- * that was made of them. A version that is older than the current one changes nothing.
+ * that was made of them. A version that still exists is newer than the current one, which removes all that are older.
  */
-export function makeCurrent(version: VersionState, title: string, status: 'ready_words_only' | 'ready'): Statement[] {
-  const newer = sql`document_id = ${version.documentId} AND version < ${version.number}`;
+export function makeCurrent(version: VersionState, status: 'ready_words_only' | 'ready'): Statement[] {
   return [
     sql`UPDATE document_versions SET indexed_at = ${now} WHERE version_id = ${version.versionId}`,
-    sql`UPDATE documents SET current_version_id = ${version.versionId}, version = ${version.number},
-        title = ${title}, status = ${status},
-        tags = coalesce((SELECT tags FROM document_versions WHERE version_id = ${version.versionId}), tags),
-        metadata = coalesce((SELECT metadata FROM document_versions WHERE version_id = ${version.versionId}), metadata),
-        expires_at = coalesce((SELECT expires_at FROM document_versions WHERE version_id = ${version.versionId}), expires_at),
-        updated_at = ${now}
-      WHERE ${newer} RETURNING document_id`,
-    deleteOlderVersions(version),
-    sql`DELETE FROM document_versions WHERE version_id = ${version.versionId}
-      AND EXISTS (SELECT 1 FROM documents WHERE document_id = ${version.documentId} AND version > ${version.number})`,
+    sql`UPDATE documents SET current_version_id = ${version.versionId}, version = ${version.number}, status = ${status},
+        ${takeOver(version)} WHERE document_id = ${version.documentId}`,
+    sql`DELETE FROM document_versions WHERE document_id = ${version.documentId} AND number < ${version.number}`,
   ];
-}
-
-function deleteOlderVersions(version: VersionState): Statement {
-  return sql`DELETE FROM document_versions WHERE document_id = ${version.documentId} AND number < ${version.number}
-    AND version_id <> (SELECT current_version_id FROM documents WHERE document_id = ${version.documentId})`;
-}
-
-export async function selectOlderStorageKeys(db: Database, version: VersionState): Promise<string[]> {
-  const rows = await db.query<{ storage_key: string }>(sql`SELECT storage_key FROM document_versions
-    WHERE document_id = ${version.documentId} AND number < ${version.number} AND storage_key IS NOT NULL`);
-  return rows.map((row) => row.storage_key);
 }
 
 /** The content is what the document holds already: only what came with it is taken over, and the version goes. */
 export function keepCurrent(version: VersionState): Statement[] {
-  const given = (column: Sql) => sql`coalesce((SELECT ${column} FROM document_versions
-    WHERE version_id = ${version.versionId}), ${column})`;
   return [
-    sql`UPDATE documents SET title = ${given(sql`title`)}, tags = ${given(sql`tags`)},
-        metadata = ${given(sql`metadata`)}, expires_at = ${given(sql`expires_at`)}, updated_at = ${now}
-      WHERE document_id = ${version.documentId}`,
+    sql`UPDATE documents SET ${takeOver(version)} WHERE document_id = ${version.documentId}`,
     sql`DELETE FROM document_versions WHERE version_id = ${version.versionId}`,
   ];
+}
+
+/** What came with the version, and of the rest what the document has at this instant. */
+function takeOver(version: VersionState): Sql {
+  const given = (column: Sql) => sql`${column} = coalesce((SELECT ${column} FROM document_versions
+    WHERE version_id = ${version.versionId}), ${column})`;
+  return sql`${given(sql`title`)}, ${given(sql`tags`)}, ${given(sql`metadata`)}, ${given(sql`expires_at`)},
+    updated_at = ${now}`;
 }
 
 export function insertModel(modelId: string, dimensions: number): Statement {
@@ -391,6 +393,8 @@ function toVersionState(row: Row): VersionState {
     isIndexed: row.indexed_at !== null,
     isEmbedded: row.embedded_at !== null,
     documentTitle: row.document_title as string,
+    mayWrite: row.may_write === 1,
+    unfinishedBefore: row.unfinished_before as number,
     current:
       currentId === null
         ? null

@@ -35,7 +35,7 @@ export const embedStage: Stage = async (deps, version, context) => {
     const chunks = await selectStoredChunks(deps.db, version.versionId, part * CHUNKS_PER_PART, CHUNKS_PER_PART);
     const pieces = piecesFor(chunks, version, model.maxChars);
     const vectors = await embedPieces(deps.db, model, modelKey, version, pieces, context);
-    const packed = pack(pieces, vectors, model.dimensions);
+    const packed = pack(pieces, vectors);
     await writeFor(version, context, [insertVectors({ versionId: version.versionId, modelKey, part, ...packed })]);
   }
   await writeFor(version, context, endEmbedding(version));
@@ -90,7 +90,9 @@ async function embedPieces(
   return vectors;
 }
 
-function pack(pieces: readonly Piece[], vectors: ReadonlyMap<string, QuantisedVector>, dimensions: number) {
+function pack(pieces: readonly Piece[], vectors: ReadonlyMap<string, QuantisedVector>) {
+  // Not of the model, which may not know them before its first answer, while every text is cached.
+  const dimensions = vectors.get(pieces[0]!.hash)!.codes.length;
   const ordinals = new Int32Array(pieces.length);
   const scales = new Float32Array(pieces.length);
   const codes = new Int8Array(pieces.length * dimensions);

@@ -1,6 +1,5 @@
 import { segmentWords } from '../../base/words.ts';
-import { deleteFilesLater } from '../../documents/index.ts';
-import { insertWords, makeCurrent, type StoredChunk, selectOlderStorageKeys, selectStoredChunks } from '../queries.ts';
+import { insertWords, makeCurrent, type StoredChunk, selectStoredChunks } from '../queries.ts';
 import { type Stage, writeFor } from './stage.ts';
 
 const CHUNKS_PER_WRITE = 100;
@@ -19,9 +18,8 @@ export const indexStage: Stage = async (deps, version, context) => {
     const words = chunks.map((chunk) => wordsOf(chunk, title));
     await writeFor(version, context, insertWords(version.versionId, words, from + chunks.length));
   }
-  const oldKeys = await selectOlderStorageKeys(deps.db, version);
   const status = deps.embeddingModel === null ? 'ready' : 'ready_words_only';
-  await writeFor(version, context, [...makeCurrent(version, title, status), ...deleteFilesLater(oldKeys)]);
+  await writeFor(version, context, makeCurrent(version, status));
   context.progress('index', total, total);
 };
 

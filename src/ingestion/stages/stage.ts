@@ -3,7 +3,7 @@ import type { JobContext } from '../../jobs/index.ts';
 import type { EmbeddingModel } from '../../providers/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
-import { requireMayWrite, type VersionState } from '../queries.ts';
+import { requireMayWrite, requireVersion, type VersionState } from '../queries.ts';
 import type { FetchedFile } from '../sources/guarded-fetch.ts';
 
 /** What the stages work with. */
@@ -27,11 +27,12 @@ export interface PipelineDependencies {
  */
 export type Stage = (deps: PipelineDependencies, version: VersionState, context: JobContext) => Promise<void>;
 
-/** Writes behind the checks that the claim still holds and that the subject may still write the document. */
+/** Writes behind the checks that the claim holds, the version still exists and the subject may still write the document. */
 export async function writeFor(
   version: VersionState,
   context: JobContext,
   statements: readonly Statement[],
 ): Promise<void> {
-  await context.write([requireMayWrite(context.subject, version.documentId), ...statements]);
+  const checks = [requireVersion(version.versionId), requireMayWrite(context.subject, version.documentId)];
+  await context.write([...checks, ...statements]);
 }
