@@ -231,8 +231,7 @@ describe('lists, searches and single reads', () => {
       const response = await ask({ route: 'GET /documents/:document_id' }, caller, document_id);
       if (response.statusCode === 200) single.push(document_id);
     }
-    const listed = (await ask({ route: 'GET /documents', query: '?limit=100' }, caller, '')).json();
-    const ready = listed.items.filter(({ status }: { status: string }) => status === 'ready');
+    const ready = (await listedBy(caller)).filter(({ status }) => status === 'ready');
     expect(idsIn(ready)).toEqual(single.sort());
     if (caller === 'key_read') return;
     for (const mode of ['keyword', 'vector', 'hybrid', 'knowledge']) {
@@ -244,6 +243,17 @@ describe('lists, searches and single reads', () => {
       expect(idsIn(found.results), mode).toEqual(expected);
     }
   });
+
+  async function listedBy(caller: Caller) {
+    const items: { document_id: string; status: string }[] = [];
+    let cursor = '';
+    do {
+      const page = (await ask({ route: 'GET /documents', query: `?limit=100${cursor}` }, caller, '')).json();
+      items.push(...page.items);
+      cursor = page.next_cursor === null ? '' : `&cursor=${page.next_cursor}`;
+    } while (cursor !== '');
+    return items;
+  }
 
   function idsIn(items: { document_id: string }[]): string[] {
     return [...new Set(items.map(({ document_id }) => document_id))].sort();
