@@ -16,7 +16,8 @@ export async function runProgram(
   const program = newProgram(terminal);
   build(program, output);
   try {
-    await program.parseAsync(args.length === 0 ? ['--help'] : [...args], { from: 'user' });
+    const isLeftOut = args.length === 0 && program.commands.length > 0;
+    await program.parseAsync(isLeftOut ? ['--help'] : [...args], { from: 'user' });
     return EXIT_CODES[output.exit].code;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT_CODES.ok.code;

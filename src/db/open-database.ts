@@ -46,8 +46,8 @@ async function openRemote({ url, authToken, busyTimeoutMs }: OpenDatabaseOptions
   return { database, warnings: [] };
 }
 
-/** The path in a `file:` URL or a bare path; null for a server's URL. */
-function filePathOf(url: string): string | null {
+/** The path in a `file:` URL or a bare path; null for a server's URL. Throws `AppError` config_invalid as `openDatabase` does. */
+export function filePathOf(url: string): string | null {
   // A single letter is a drive of Windows.
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(url)?.[1]?.toLowerCase();
   if (scheme === 'libsql' || scheme === 'https' || scheme === 'http') return null;

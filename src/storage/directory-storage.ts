@@ -50,6 +50,8 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
       return use(path);
     },
 
+    list: () => filesIn(root),
+
     async delete(key) {
       await rm(pathOf(root, key), { force: true });
     },
@@ -59,6 +61,22 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
 function pathOf(root: string, key: string): string {
   if (!KEY.test(key)) throw new AppError('not_found', 'The stored file is gone');
   return join(root, key);
+}
+
+async function* filesIn(root: string) {
+  for (const folder of await readdir(root)) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+    for (const name of await readdir(join(root, folder))) {
+      const key = `${folder}/${name}`;
+      const found = KEY.test(key) ? await stat(join(root, key)).catch(deletedMeanwhile) : null;
+      if (found !== null) yield { key, storedAt: found.mtimeMs };
+    }
+  }
+}
+
+function deletedMeanwhile(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
 }
 
 async function writeCounted(content: Readable, path: string, maxBytes: number) {

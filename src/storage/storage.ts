@@ -19,6 +19,8 @@ export interface Storage {
   open(key: string): Promise<Readable>;
   /** A path that other processes on this host may read, for the time of `use`. */
   withLocalPath<T>(key: string, use: (path: string) => Promise<T>): Promise<T>;
+  /** Every stored file, in no order; one that is stored or deleted meanwhile may be among them or not. */
+  list(): AsyncIterable<{ key: string /** Milliseconds since 1970, by the storage's clock. */; storedAt: number }>;
   /** Deleting what is not there is no error. */
   delete(key: string): Promise<void>;
 }

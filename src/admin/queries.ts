@@ -1,0 +1,102 @@
+import type { Database, Statement } from '../db/database.ts';
+import { now, sql } from '../db/sql.ts';
+
+type Count = Statement<{ n: number }>;
+
+// Promises of the data, each as a count of what breaks it
+
+export function countDocumentsWithoutCurrentVersion(): Count {
+  return sql`SELECT count(*) AS n FROM documents d
+    WHERE (d.current_version_id IS NULL AND d.status IN ('ready', 'ready_words_only'))
+      OR (d.current_version_id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM document_versions v
+          WHERE v.version_id = d.current_version_id AND v.document_id = d.document_id))`;
+}
+
+export function countChunksWithoutVersion(): Count {
+  return sql`SELECT count(*) AS n FROM chunks c
+    WHERE NOT EXISTS (SELECT 1 FROM document_versions v WHERE v.version_id = c.version_id)`;
+}
+
+export function countVectorsWithoutVersion(): Count {
+  return sql`SELECT count(*) AS n FROM chunk_vectors c
+    WHERE NOT EXISTS (SELECT 1 FROM document_versions v WHERE v.version_id = c.version_id)`;
+}
+
+/** FTS5 keeps one row for each row of the index in its docsize table, which can be read without a search. */
+export function countWordsWithoutChunk(): Count {
+  return sql`SELECT count(*) AS n FROM chunk_words_docsize w
+    WHERE NOT EXISTS (SELECT 1 FROM chunks c WHERE c.chunk_seq = w.id)`;
+}
+
+export function countIndexedChunksWithoutWords(): Count {
+  return sql`SELECT count(*) AS n FROM document_versions v JOIN chunks c ON c.version_id = v.version_id
+    WHERE c.ordinal < v.indexed_count AND NOT EXISTS (SELECT 1 FROM chunk_words_docsize w WHERE w.id = c.chunk_seq)`;
+}
+
+export function countSharesWithoutResource(): Count {
+  return sql`SELECT count(*) AS n FROM resource_shares s
+    WHERE s.resource_type = 'document' AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.document_id = s.resource_id)`;
+}
+
+export function countJobsOfDeadWorkers(): Count {
+  return sql`SELECT count(*) AS n FROM jobs j LEFT JOIN workers w ON w.worker_id = j.worker_id
+    WHERE j.status = 'processing' AND (w.worker_id IS NULL OR w.lease_until < ${now})`;
+}
+
+/** A document whose first version is on its way has a job that brings it. One pass over the jobs, whose payload no index has. */
+export function countDocumentsWithoutJob(): Count {
+  return sql`SELECT count(*) AS n FROM documents WHERE status = 'processing'
+    AND document_id NOT IN (SELECT v.document_id FROM jobs j JOIN document_versions v ON v.version_id = j.payload ->> 'version_id'
+      WHERE j.job_type = 'ingest' AND j.status IN ('pending', 'processing'))`;
+}
+
+// The file
+
+/** Faults that SQLite finds in the structure of the file; empty when it is sound. Reads the whole file. */
+export async function selectStructuralFaults(db: Database): Promise<string[]> {
+  const rows = await db.query<{ quick_check: string }>(sql`PRAGMA quick_check`, { offThread: true });
+  return rows.map((row) => row.quick_check).filter((line) => line !== 'ok');
+}
+
+/** Tables with rows whose foreign key points to nothing, and how many. */
+export function selectForeignKeyViolations(db: Database): Promise<{ name: string; n: number }[]> {
+  return db.query(
+    sql<{ name: string; n: number }>`SELECT "table" AS name, count(*) AS n FROM pragma_foreign_key_check GROUP BY 1`,
+    { offThread: true },
+  );
+}
+
+export async function selectJournalMode(db: Database): Promise<string> {
+  const rows = await db.query<{ journal_mode: string }>(sql`PRAGMA journal_mode`);
+  return rows[0]!.journal_mode;
+}
+
+/** Asked of the connection that writes, since each connection has its own. */
+export async function selectEnforcesForeignKeys(db: Database): Promise<boolean> {
+  const [rows] = await db.batch([sql`PRAGMA foreign_keys`]);
+  return rows![0]!.foreign_keys === 1;
+}
+
+// Accounts and files
+
+export async function selectOneSealedEmail(db: Database): Promise<{ userId: string; sealed: Uint8Array } | null> {
+  const rows = await db.query<{ user_id: string; email_sealed: Uint8Array }>(
+    sql`SELECT user_id, email_sealed FROM users LIMIT 1`,
+  );
+  return rows[0] === undefined ? null : { userId: rows[0].user_id, sealed: rows[0].email_sealed };
+}
+
+/** Keys of the stored files that versions name, and of those that a job is about to delete. */
+export async function selectFileKeys(db: Database): Promise<{ needed: Set<string>; leaving: Set<string> }> {
+  const needed = await db.query<{ key: string }>(
+    sql`SELECT storage_key AS key FROM document_versions WHERE storage_key IS NOT NULL`,
+    { offThread: true },
+  );
+  const leaving = await db.query<{ key: string }>(
+    sql`SELECT k.value AS key FROM jobs j, json_each(j.payload, '$.storage_keys') k
+      WHERE j.job_type = 'delete_files' AND j.status IN ('pending', 'processing')`,
+    { offThread: true },
+  );
+  return { needed: new Set(needed.map(({ key }) => key)), leaving: new Set(leaving.map(({ key }) => key)) };
+}
