@@ -120,7 +120,6 @@ async function newContent(db: Database, request: IngestionRequest): Promise<NewC
     subject.userId === null || fields.source === null
       ? null
       : await selectDocumentIdBySource(db, subject.userId, fields.source);
-  const guestExpiry = subject.userId === null ? Date.now() + GUEST_CONTENT_MS : null;
   return {
     documentId: existing ?? newDocumentId,
     versionId: newId(),
@@ -131,7 +130,8 @@ async function newContent(db: Database, request: IngestionRequest): Promise<NewC
     title: fields.title,
     tags: fields.tags,
     metadata: fields.metadata,
-    expiresAt: earliest(fields.expiresAt, guestExpiry),
+    expiresAt: fields.expiresAt,
+    lifetimeMs: subject.userId === null ? GUEST_CONTENT_MS : null,
     url: content.kind === 'url' ? content.url : null,
     file:
       content.kind === 'url'
@@ -153,11 +153,6 @@ function provisionalTitle({ content, sourceType }: IngestionRequest): string {
   }
   const name = content.fileName?.replace(/\.[^.]{1,8}$/, '').trim() ?? '';
   return name === '' ? `Untitled ${sourceType}` : name.slice(0, 500).toWellFormed();
-}
-
-function earliest(a: number | null, b: number | null): number | null {
-  if (a === null) return b;
-  return b === null ? a : Math.min(a, b);
 }
 
 async function earlierAnswer(db: Database, caller: string, request: IngestionRequest): Promise<Accepted | null> {

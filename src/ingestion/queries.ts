@@ -16,6 +16,8 @@ export interface NewContent {
   tags: string[] | null;
   metadata: Record<string, unknown> | null;
   expiresAt: number | null;
+  /** From now on, at the most; null: without end. */
+  lifetimeMs: number | null;
   url: string | null;
   file: {
     storageKey: string;
@@ -41,12 +43,18 @@ export function upsertDocument(content: NewContent): Statement {
       created_at, updated_at)
     VALUES (${content.documentId}, ${content.ownerId}, ${content.sourceType}, ${content.source},
       ${content.title ?? content.provisionalTitle}, ${JSON.stringify(content.tags ?? [])},
-      ${JSON.stringify(content.metadata ?? {})}, ${content.expiresAt}, ${now}, ${now})
+      ${JSON.stringify(content.metadata ?? {})}, ${expiryOf(content)}, ${now}, ${now})
     ON CONFLICT (owner_id, source) WHERE owner_id IS NOT NULL DO UPDATE SET
       updated_at = ${now},
       current_version_id = CASE WHEN expires_at <= ${now} THEN NULL ELSE current_version_id END,
       status = CASE WHEN expires_at <= ${now} OR status = 'failed' THEN 'processing' ELSE status END,
       expires_at = CASE WHEN expires_at <= ${now} THEN excluded.expires_at ELSE expires_at END`;
+}
+
+function expiryOf({ expiresAt, lifetimeMs }: NewContent): Sql {
+  if (lifetimeMs === null) return sql`${expiresAt}`;
+  const latest = sql`${now} + ${lifetimeMs}`;
+  return expiresAt === null ? latest : sql`min(${expiresAt}, ${latest})`;
 }
 
 /** False when another request created the document for this source at the same time: ask again for its id. */
@@ -61,7 +69,7 @@ export function insertVersion(content: NewContent): Statement {
     SELECT ${content.versionId}, ${content.documentId},
       1 + coalesce((SELECT max(number) FROM document_versions WHERE document_id = d.document_id), d.version),
       ${content.title}, ${content.tags === null ? null : JSON.stringify(content.tags)},
-      ${content.metadata === null ? null : JSON.stringify(content.metadata)}, ${content.expiresAt}, ${content.url},
+      ${content.metadata === null ? null : JSON.stringify(content.metadata)}, ${expiryOf(content)}, ${content.url},
       ${file?.storageKey ?? null}, ${file?.fileName ?? null}, ${file?.mediaType ?? null}, ${file?.bytes ?? null},
       ${file?.contentHash ?? null}, ${file === null ? sql`NULL` : now}, ${now}
     FROM documents d WHERE d.document_id = ${content.documentId}`;
