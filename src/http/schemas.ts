@@ -3,6 +3,22 @@ import { z } from 'zod';
 /** Shared pieces of request and response schemas. */
 export const Timestamp = z.iso.datetime().meta({ description: 'RFC 3339 in UTC with milliseconds' });
 export const Id = z.string().min(1).max(200);
+/** Text with something in it; blanks around it are cut off. The pattern is for the document: `trim` has no word there. */
+export function NonBlank(maxChars: number) {
+  return z.string().trim().min(1).max(maxChars).meta({ pattern: '\\S' });
+}
+
+/** The name of something, as `NonBlank`. SQLite takes NUL for the end of a text where it counts or compares. */
+export function Label(maxChars: number) {
+  return z
+    .string()
+    .trim()
+    .min(1)
+    .max(maxChars)
+    .refine((text) => !text.includes('\0'), 'must have no NUL character')
+    .meta({ pattern: '^[^\\0]*[^\\s\\0][^\\0]*$' });
+}
+
 export const PageQuery = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(20),
   cursor: z.string().max(1_000).optional(),

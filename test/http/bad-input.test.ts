@@ -368,15 +368,16 @@ describe('JSON', () => {
     expect(shown.title).toBe('Half \ufffd');
   });
 
-  test('with NUL in it is taken', async () => {
+  test('with NUL in it is taken as content, not as a name', async () => {
     const accepted = await post('/ingest/text', {
       text: 'before\u0000after words',
-      title: 'a\u0000b',
       metadata: { 'x\u0000': 1 },
     });
     expect(accepted.statusCode).toBe(202);
     expect((await documentOf(accepted.json())).status).toBe('ready');
     expect((await post('/search/keyword', { query: 'a\u0000b "quoted" NEAR( *' })).statusCode).toBe(200);
+    const named = await post('/ingest/text', { text: 'x', title: 'a\u0000b' });
+    expect([named.statusCode, named.json().errors[0].path]).toEqual([400, 'body.title']);
   });
 
   test('text beyond 16 MiB is a 413, and beyond MAX_UPLOAD_BYTES too', async () => {

@@ -95,9 +95,9 @@ describe('POST /auth/register', () => {
     ['a password that is a number', { password: 123_456_789_012 }, 'body.password'],
     ['an endless password', { password: 'x'.repeat(10_000) }, 'body.password'],
     ['an empty name', { name: ' ' }, 'body.name'],
-    ['a role', { role: 'super_admin' }, 'body'],
-    ['system roles', { system_roles: ['super_admin'] }, 'body'],
-    ['an id', { user_id: 'f'.repeat(64) }, 'body'],
+    ['a role', { role: 'super_admin' }, 'body.role'],
+    ['system roles', { system_roles: ['super_admin'] }, 'body.system_roles'],
+    ['an id', { user_id: 'f'.repeat(64) }, 'body.user_id'],
   ])('is 400 for %s and makes nobody', async (_, changes, path) => {
     const { status, body } = await post('/auth/register', {
       email: bobsEmail,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { API_KEY_SCOPES } from '../../../access/index.ts';
-import { Id, InstantInput, ListOf, PageQuery, Timestamp } from '../../schemas.ts';
+import { Id, InstantInput, Label, ListOf, PageQuery, Timestamp } from '../../schemas.ts';
 
 /** Bounds what is read at all; whether it is an address or a good password is decided behind. */
 const MAX_INPUT_CHARS = 1_024;
@@ -12,7 +12,7 @@ export const RegisterBody = z
   .strictObject({
     email: EmailInput,
     password: PasswordInput.meta({ description: '12 to 128 characters, none of the most common passwords' }),
-    name: z.string().trim().min(1).max(200).optional(),
+    name: Label(200).optional(),
   })
   .meta({ id: 'RegisterBody' });
 
@@ -46,7 +46,7 @@ const Scope = z.enum(API_KEY_SCOPES);
 
 export const ApiKeyBody = z
   .strictObject({
-    name: z.string().trim().min(1).max(200),
+    name: Label(200),
     scopes: z
       .array(Scope)
       .min(1)

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SOURCE_TYPES } from '../../../documents/index.ts';
-import { Id, InstantInput, PageQuery, Timestamp } from '../../schemas.ts';
+import { Id, InstantInput, Label, PageQuery, Timestamp } from '../../schemas.ts';
 import { Metadata } from '../ingest/schema.ts';
 
 export const SourceType = z.enum(SOURCE_TYPES);
@@ -55,8 +55,8 @@ export const DocumentsQuery = PageQuery.extend({
 
 export const DocumentPatch = z
   .strictObject({
-    title: z.string().trim().min(1).max(500).optional(),
-    tags: z.array(z.string().trim().min(1).max(100)).max(50).optional(),
+    title: Label(500).optional(),
+    tags: z.array(Label(100)).max(50).optional(),
     metadata: Metadata.optional(),
     expires_at: InstantInput.nullable().optional(),
   })

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { Id, InstantInput } from '../../schemas.ts';
+import { Id, InstantInput, Label } from '../../schemas.ts';
 
 const MAX_TAGS = 50;
 const MAX_METADATA_CHARS = 16_384;
 /** SQLite reads JSON to a depth of 1,000; no honest metadata comes near a tenth of that. */
 const MAX_METADATA_DEPTH = 64;
 
-const Tags = z.array(z.string().trim().min(1).max(100)).max(MAX_TAGS);
+const Tags = z.array(Label(100)).max(MAX_TAGS);
 export const Metadata = z
   .record(z.string().min(1).max(100), z.unknown())
   .refine((value) => isShallow(value, MAX_METADATA_DEPTH), {
@@ -24,12 +24,12 @@ function isShallow(value: unknown, levels: number): boolean {
 }
 
 export const CommonFields = {
-  title: z.string().trim().min(1).max(500).optional(),
+  title: Label(500).optional(),
   group_id: Id.optional(),
   tags: Tags.optional(),
   metadata: Metadata.optional(),
   expires_at: InstantInput.optional(),
-  source: z.string().trim().min(1).max(2_048).optional(),
+  source: Label(2_048).optional(),
 };
 
 export const TextBody = z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Id, InstantInput } from '../../schemas.ts';
+import { Id, InstantInput, NonBlank } from '../../schemas.ts';
 import { SourceType } from '../documents/schema.ts';
 
 const MAX_QUERY_CHARS = 4_000;
@@ -17,7 +17,7 @@ const Filters = z
   .meta({ id: 'SearchFilters' });
 
 const common = {
-  query: z.string().trim().min(1).max(MAX_QUERY_CHARS),
+  query: NonBlank(MAX_QUERY_CHARS),
   limit: z.number().int().min(1).max(50).default(10),
   filters: Filters.optional(),
 };
@@ -26,7 +26,7 @@ export const SearchBody = z.strictObject(common).meta({ id: 'Search' });
 export const KnowledgeBody = z
   .strictObject({
     ...common,
-    instruction: z.string().trim().min(1).max(2_000).optional(),
+    instruction: NonBlank(2_000).optional(),
     stream: z.boolean().default(false),
     model: z
       .string()
