@@ -1,16 +1,14 @@
-import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type CommandResult, runCommand, runOnTerminal } from '../harness/command.ts';
+import { type CommandResult, hasTerminal, runCommand, runOnTerminal } from '../harness/command.ts';
 import { LAUNCHER, startServer, type TestServer } from '../harness/server.ts';
 
 const EMAIL = 'ada@example.org';
 const PASSWORD = 'a long pass phrase';
-const hasTerminal = spawnSync('script', ['--version']).status === 0;
 
 let server: TestServer;
 let web: { url: string; close(): void };
@@ -319,6 +317,10 @@ describe('exit codes', () => {
       const waiting = await runCommand(['ingest', '-', '--timeout', '1', '--json'], { ...there, stdin: 'A text.' });
       expect(waiting.code).toBe(6);
       expect(JSON.parse(waiting.stdout).items[0]).toMatchObject({ status: 'pending', job_id: expect.any(String) });
+      const inText = await runCommand(['ingest', '-', '--timeout', '1'], { ...there, stdin: 'Another text.' });
+      expect(inText.code).toBe(6);
+      expect(inText.stdout).toMatch(/accepted as document \S+, job \S+\n/);
+      expect(inText.stderr).toContain('has not ended in time');
     } finally {
       await idle.stop();
     }

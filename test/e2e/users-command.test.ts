@@ -1,13 +1,11 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runCommand, runOnTerminal } from '../harness/command.ts';
+import { hasTerminal, runCommand, runOnTerminal } from '../harness/command.ts';
 import { LAUNCHER } from '../harness/server.ts';
 
 const PASSWORD = 'a long pass phrase';
-const hasTerminal = spawnSync('script', ['--version']).status === 0;
 let folder: string;
 let env: Record<string, string>;
 

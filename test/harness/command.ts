@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { bareEnvironment, LAUNCHER } from './server.ts';
 
@@ -25,12 +25,18 @@ export async function runCommand(
   return { code, stdout, stderr };
 }
 
+/** Runs a command on a terminal of its own; part of util-linux and of BSD. */
+const TERMINAL_PROGRAM = 'script';
+
+/** Whether tests that need a terminal can run here. */
+export const hasTerminal = spawnSync(TERMINAL_PROGRAM, ['--version']).status === 0;
+
 /** The same on a terminal, by script(1); each answer is typed when its question has appeared. */
 export async function runOnTerminal(
   command: string,
   { env = {}, answers = [] }: { env?: Record<string, string>; answers?: readonly (readonly [string, string])[] },
 ): Promise<{ code: number | null; screen: string }> {
-  const child = spawn('script', ['-qec', command, '/dev/null'], {
+  const child = spawn(TERMINAL_PROGRAM, ['-qec', command, '/dev/null'], {
     env: { ...bareEnvironment(), TERM: 'xterm', ...env },
     stdio: 'pipe',
   });

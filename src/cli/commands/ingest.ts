@@ -58,6 +58,7 @@ interface Item {
   accepted: Accepted | null;
   job: Job | null;
   failure: Failure | null;
+  isReported: boolean;
 }
 
 async function ingest(cli: Cli, args: string[], options: IngestOptions): Promise<void> {
@@ -72,7 +73,7 @@ async function ingest(cli: Cli, args: string[], options: IngestOptions): Promise
     throw new UsageError(`--title and --source are for one document, and there are ${inputs.length}`);
   }
   const client = cli.client();
-  const items: Item[] = inputs.map((input) => ({ input, accepted: null, job: null, failure: null }));
+  const items: Item[] = inputs.map((input) => ({ input, accepted: null, job: null, failure: null, isReported: false }));
   try {
     for (const item of items) {
       await attempt(item, isOne, () => send(client, item, fieldsOf(options)));
@@ -81,6 +82,7 @@ async function ingest(cli: Cli, args: string[], options: IngestOptions): Promise
     if (options.wait) await waitForAll(cli, client, items, options.timeout, isOne);
   } finally {
     // What was accepted is there, also when the rest broke off.
+    for (const item of items) if (item.accepted !== null && !item.isReported) output.write(acceptedLine(item));
     if (output.isJson) output.result({ items: items.map(itemToJson) }, () => '');
   }
   if (items.some(({ job, failure }) => failure !== null || isBad(job))) output.exit = 'failed';
@@ -154,13 +156,19 @@ function isBad(job: Job | null): boolean {
   return job !== null && job.status !== 'completed';
 }
 
+function acceptedLine({ input, accepted }: Item): string {
+  return `${printableLine(input.label)}: accepted as document ${accepted!.document_id}, job ${accepted!.job_id}\n`;
+}
+
 /** A line about one input as soon as its outcome is known. */
-function report(output: Output, { input, accepted, job, failure }: Item): void {
+function report(output: Output, item: Item): void {
+  const { input, accepted, job, failure } = item;
+  item.isReported = true;
   const label = printableLine(input.label);
   if (failure !== null) {
     output.note(`${label}: ${failure.detail} (${failure.code})`);
   } else if (job === null) {
-    output.write(`${label}: accepted as document ${accepted!.document_id}, job ${accepted!.job_id}\n`);
+    output.write(acceptedLine(item));
   } else if (isBad(job)) {
     output.note(`${label}: ${job.error === null ? job.status : `${job.error.message} (${job.error.code})`}`);
   } else {
@@ -178,7 +186,7 @@ function outcomeOf({ result }: Job): { chunks: number; warnings: string[] } {
 function itemToJson({ input, accepted, job, failure }: Item) {
   return {
     input: input.label,
-    status: failure === null ? (job?.status ?? accepted?.status ?? 'not_sent') : (job?.status ?? 'refused'),
+    status: job?.status ?? accepted?.status ?? (failure === null ? 'not_sent' : 'refused'),
     document_id: accepted?.document_id ?? null,
     job_id: accepted?.job_id ?? null,
     ...(accepted?.job_token !== undefined && { job_token: accepted.job_token }),
