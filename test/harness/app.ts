@@ -18,7 +18,7 @@ import { createHandlers } from '../../src/worker/handlers.ts';
 import { accountDependencies, TEST_PASSWORD } from './accounts.ts';
 import { type Contract, createContract } from './contract.ts';
 import { createTestDatabase } from './database.ts';
-import { runReadyJobs } from './run-jobs.ts';
+import { runJob, runReadyJobs } from './run-jobs.ts';
 
 export interface TestAppOptions {
   allowGuestRead?: boolean;
@@ -55,6 +55,8 @@ export interface TestApp {
   createKey(user: TestUser, scopes: string[]): Promise<TestUser>;
   /** Adds a text and runs its job to the end; answers the document's id. */
   ingestText(user: TestUser | undefined, body: { text: string } & Record<string, unknown>): Promise<string>;
+  /** Runs this job, and none that waits beside it. */
+  runJob(jobId: string): Promise<void>;
   /** Runs every job that is ready. */
   runJobs(): Promise<void>;
   /** Rows that no route makes yet. */
@@ -140,12 +142,8 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
 
   async function ingestText(user: TestUser | undefined, payload: { text: string }): Promise<string> {
     const accepted = expectStatus(await inject({ method: 'POST', url: '/ingest/text', as: user, payload }), 202);
-    await runJobs();
+    await runJob(db, handlers, accepted.job_id);
     return accepted.document_id;
-  }
-
-  function runJobs(): Promise<void> {
-    return runReadyJobs(db, handlers);
   }
 
   return {
@@ -157,7 +155,8 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     registerUser,
     createKey,
     ingestText,
-    runJobs,
+    runJob: (jobId) => runJob(db, handlers, jobId),
+    runJobs: () => runReadyJobs(db, handlers),
     execute: (...statements) => db.batch(statements),
     storedFiles: () => filesUnder(join(directory, 'files')),
     listen: () => app.listen({ host: '127.0.0.1', port: 0 }),

@@ -1,6 +1,7 @@
 import { jobSubject } from '../../src/access/index.ts';
 import { newId } from '../../src/base/ids.ts';
 import type { Database } from '../../src/db/database.ts';
+import { sql } from '../../src/db/sql.ts';
 import { AppError } from '../../src/errors/app-error.ts';
 import {
   type ClaimedJob,
@@ -20,14 +21,28 @@ const LEASE_MS = 600_000;
 
 /** Runs every job that is ready now, one after the other, in this process and without a heartbeat. */
 export async function runReadyJobs(db: Database, handlers: ReadonlyMap<string, JobHandler>): Promise<void> {
+  const workerId = await makeWorker(db);
+  while (await runNext(db, handlers, workerId));
+}
+
+/** Runs this job before all others, and none of those. */
+export async function runJob(db: Database, handlers: ReadonlyMap<string, JobHandler>, jobId: string): Promise<void> {
+  await db.batch([sql`UPDATE jobs SET priority = -1 WHERE job_id = ${jobId}`]);
+  await runNext(db, handlers, await makeWorker(db));
+}
+
+async function makeWorker(db: Database): Promise<string> {
   const workerId = newId();
   await db.batch([insertWorker({ workerId, host: 'test', pid: process.pid, leaseMs: LEASE_MS })]);
-  for (;;) {
-    const [row] = (await db.batch([claimJobs(workerId, 1)]))[0]!;
-    if (row === undefined) return;
-    const job = toClaimedJob(row);
-    await db.batch([settleJob(job, await runOne(db, handlers, job))]);
-  }
+  return workerId;
+}
+
+async function runNext(db: Database, handlers: ReadonlyMap<string, JobHandler>, workerId: string): Promise<boolean> {
+  const [row] = (await db.batch([claimJobs(workerId, 1)]))[0]!;
+  if (row === undefined) return false;
+  const job = toClaimedJob(row);
+  await db.batch([settleJob(job, await runOne(db, handlers, job))]);
+  return true;
 }
 
 async function runOne(db: Database, handlers: ReadonlyMap<string, JobHandler>, job: ClaimedJob): Promise<Outcome> {

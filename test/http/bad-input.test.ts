@@ -72,13 +72,13 @@ async function upload(body: Buffer | Readable, headers: Record<string, string> =
   return { status: response.statusCode, json: JSON.parse(text) };
 }
 
-async function documentOf(accepted: { document_id: string }) {
-  await api.runJobs();
+async function documentOf(accepted: { job_id: string; document_id: string }) {
+  await api.runJob(accepted.job_id);
   return (await api.inject({ url: `/documents/${accepted.document_id}`, as: ada })).json();
 }
 
 async function jobOf(accepted: { job_id: string }) {
-  await api.runJobs();
+  await api.runJob(accepted.job_id);
   return (await api.inject({ url: `/jobs/${accepted.job_id}`, as: ada })).json();
 }
 
@@ -145,9 +145,18 @@ describe('an upload', () => {
     const { json } = await upload(
       multipart([{ fileName: 'report.pdf', type: 'application/pdf', content: 'Plain words, no PDF at all.' }]),
     );
-    expect((await jobOf(json)).status).toMatch(/completed|failed/);
     const shown = await documentOf(json);
-    expect([shown.media_type, shown.status]).not.toEqual(['application/pdf', 'ready']);
+    expect(shown).toMatchObject({ media_type: 'text/plain', status: 'ready' });
+  });
+
+  test('under the Idempotency-Key of an equal one is not stored twice', async () => {
+    const headers = { 'idempotency-key': 'upload-1' };
+    const first = await upload(multipart([FILE]), headers);
+    await expectNothingLeft(async () => {
+      expect((await upload(multipart([FILE]), headers)).json).toEqual(first.json);
+      const other = await upload(multipart([{ ...FILE, content: 'Other words.' }]), headers);
+      expect([other.status, other.json.code]).toEqual([409, 'idempotency_conflict']);
+    });
   });
 
   test('of white space only fails as a job with a code that says so', async () => {

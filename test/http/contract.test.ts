@@ -85,6 +85,29 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  test('no body may have fields that are not declared', () => {
+    const { document } = api.contract;
+    for (const { method, path, definition } of api.contract.operations) {
+      for (const { schema } of Object.values<{ schema: { $ref?: string } }>(definition.requestBody?.content ?? {})) {
+        const name = schema.$ref?.split('/').at(-1) ?? '';
+        expect(document.components.schemas[name]?.additionalProperties, `${method} ${path}`).toBe(false);
+      }
+    }
+  });
+
+  test('no route but the open ones takes a query parameter that is not declared', async () => {
+    const open = /^\/(livez|readyz|metrics|auth\/(register|login|refresh)|\.well-known\/.*)$/;
+    for (const { method, path } of api.contract.operations) {
+      if (open.test(path)) continue;
+      const url = `${path.replace(/\{\w+\}/, documentId)}?unexpected=1`;
+      const response = await api.inject({ method: method as 'GET', url, as: ada });
+      const paths = response.json().errors?.map((error: { path: string }) => error.path);
+      // A body that is missing is found before.
+      expect([400, 415], `${method} ${path}`).toContain(response.statusCode);
+      if (method === 'GET') expect(paths, path).toEqual(['query.unexpected']);
+    }
+  });
+
   test('its page is served without scripts of others', async () => {
     const page = await api.app.inject('/docs/');
     expect(page.statusCode).toBe(200);

@@ -34,7 +34,7 @@ beforeAll(async () => {
   const ended = await startText();
   ids['ended job'] = ended.job_id;
   otters = new Set([ids.document, ids['unshared document'], ids['public document'], ended.document_id]);
-  await api.runJobs();
+  await api.runJob(ended.job_id);
 });
 afterAll(async () => {
   await api.close();
@@ -368,7 +368,7 @@ describe('a guest', () => {
     expect(await status({ 'job-token': accepted.job_token })).toBe(200);
     expect(await status({})).toBe(404);
     expect(await status({ 'job-token': 'x' })).toBe(404);
-    await api.runJobs();
+    await api.runJob(accepted.job_id);
     const shown = (await api.inject({ url: `/documents/${accepted.document_id}` })).json();
     expect(shown).toMatchObject({
       owner_id: null,
