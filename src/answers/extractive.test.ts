@@ -138,3 +138,19 @@ test('for any text each number is a citation and each quote is verbatim', () => 
     { numRuns: 500 },
   );
 });
+
+test('of a table the row that answers is quoted, not the table', () => {
+  const text = 'Engine | Power | Year\nFalcon | 90 kW | 1998\nHeron | 120 kW | 2004\nKestrel | 75 kW | 1991';
+  const answer = extractiveAnswer('How much power has the Heron?', [{ number: 1, chunkId: 'c', text, score: 1 }]);
+  expect(answer?.citations[0]).toEqual({ number: 1, quote: 'Heron | 120 kW | 2004' });
+});
+
+test('the answer runs on where the lines of the document end, and the quote does not', () => {
+  const text =
+    'The tower on the cape, which can be seen from the whole of the bay, was built by Ilse\nMorgenroth, an engineer from the next town, in the summer of 1874.';
+  const answer = extractiveAnswer('Who built the tower?', [{ number: 1, chunkId: 'c', text, score: 1 }]);
+  expect(answer).toEqual({
+    answer: `${text.replace('\n', ' ')} [1]`,
+    citations: [{ number: 1, quote: text }],
+  });
+});

@@ -33,7 +33,10 @@ export function extractiveAnswer(
     .map(({ passage, text }) => ({
       number: passage.number,
       quote: text,
-      said: sanitizeUncited(text, options.allowedUrls).trim(),
+      // Where the document's lines end is of no interest in the answer; the quote keeps it.
+      said: sanitizeUncited(text, options.allowedUrls)
+        .trim()
+        .replace(/\s*\n\s*/g, ' '),
     }))
     .filter(({ said }) => said !== '');
   if (best.length === 0) return null;

@@ -1,4 +1,5 @@
 import { sentenceRanges } from '../base/sentences.ts';
+import { type TextRange, trimRange } from '../base/text-cut.ts';
 import { contentWords } from './content-words.ts';
 import type { Passage } from './passage.ts';
 
@@ -9,7 +10,7 @@ export interface PassageSentence {
   /** 0-based position in the passage. */
   position: number;
   words: ReadonlySet<string>;
-  /** A heading or a question: says what follows, and is no answer itself. */
+  /** A heading, a question or the header of a table: says what follows, and is no answer itself. */
   isLeadIn: boolean;
   /** Content words of the lead-in above, `[]` when there is none. */
   leadInWords: ReadonlySet<string>;
@@ -54,13 +55,39 @@ const MAX_HEADING_CHARS = 100;
 
 function sentencesOfPassage(passage: Passage): PassageSentence[] {
   let leadInWords = NO_WORDS;
-  return sentenceRanges(passage.text).map(({ start, end }, position) => {
-    const text = passage.text.slice(start, end);
+  const texts = rowsAndSentences(passage.text).map((range) => ({ ...range, text: textOf(passage, range) }));
+  return texts.map(({ start, end, text }, position) => {
     const words = contentWords(text);
-    const isLeadIn = isQuestion(text) || isHeadingLine(passage.text, start, end);
+    const isTableHeader = isRow(text) && !isRow(texts[position - 1]?.text) && isRow(texts[position + 1]?.text);
+    const isLeadIn = isTableHeader || isQuestion(text) || isHeadingLine(passage.text, start, end);
     const sentence = { passage, text, position, words, isLeadIn, leadInWords: isLeadIn ? NO_WORDS : leadInWords };
     if (isLeadIn) leadInWords = words;
     return sentence;
+  });
+}
+
+function textOf(passage: Passage, range: TextRange): string {
+  return passage.text.slice(range.start, range.end);
+}
+
+/** As tables are written in the canonical text: cells parted by bars. */
+function isRow(text: string | undefined): boolean {
+  return text?.includes(' | ') === true;
+}
+
+/** A table has no full stops: its rows are what can be quoted. */
+function rowsAndSentences(text: string): TextRange[] {
+  return sentenceRanges(text).flatMap((range) => {
+    if (!/ \| .*\n/.test(text.slice(range.start, range.end))) return [range];
+    const rows: TextRange[] = [];
+    for (let start = range.start; start < range.end; ) {
+      const lineEnd = text.indexOf('\n', start);
+      const end = lineEnd === -1 || lineEnd > range.end ? range.end : lineEnd;
+      const row = trimRange(text, { start, end });
+      if (row.end > row.start) rows.push(row);
+      start = end + 1;
+    }
+    return rows;
   });
 }
 

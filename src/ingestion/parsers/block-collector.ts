@@ -79,8 +79,11 @@ function documentTitle(given: string | null, blocks: Block[]): string | null {
   const title = cleanProse(given ?? '');
   if (title !== '') return title;
   const heading = blocks.find((block) => block.kind === 'heading' && block.level === 1);
-  return heading?.kind === 'heading' ? heading.text : null;
+  return heading?.kind === 'heading' && !NUMBERED_SECTION.test(heading.text) ? heading.text : null;
 }
+
+/** "1 Introduction" is a part of a document, not its name. */
+const NUMBERED_SECTION = /^\d{1,2}(\.\d{1,2})*[.)]?\s/;
 
 function cleanTable(table: Omit<TableBlock, 'kind'>): TableBlock | null {
   const header = trimEnd(table.header.map(cleanCell));

@@ -79,3 +79,10 @@ describe('PDF', () => {
     );
   });
 });
+
+test('a numbered section is not taken for the title of a PDF that names none', async () => {
+  const bytes = buildPdf([
+    '# 1 Introduction\n\nHerons nest in colonies near water.\nThey return to them every spring.',
+  ]);
+  expect((await parseBytes(bytes)).title).toBeNull();
+});
