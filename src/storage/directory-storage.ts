@@ -97,7 +97,17 @@ async function writeCounted(content: Readable, path: string, maxBytes: number) {
 async function removeAbandoned(incoming: string): Promise<void> {
   for (const name of await readdir(incoming)) {
     const path = join(incoming, name);
-    const age = Date.now() - (await stat(path)).mtimeMs;
-    if (age > ABANDONED_MS) await rm(path, { force: true });
+    const modifiedMs = await modifiedAt(path);
+    if (modifiedMs !== null && Date.now() - modifiedMs > ABANDONED_MS) await rm(path, { force: true });
+  }
+}
+
+/** Null for an upload that another process has just finished: its file has got another name. */
+async function modifiedAt(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
   }
 }
