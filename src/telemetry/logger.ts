@@ -12,13 +12,14 @@ export const activeTrace = new AsyncLocalStorage<TraceContext>();
 const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'token', 'api_key', 'secret'];
 
 /**
- * JSON lines on stdout, readable ones on a terminal. Written synchronously: a line that was logged before a crash or a kill
- * is there, which an asynchronous destination does not give.
+ * JSON lines on stdout, readable ones on a terminal; on stderr for commands, whose output is on stdout. Written
+ * synchronously: a line that was logged before a crash or a kill is there, which an asynchronous destination does not give.
  */
 export function createLogger(options: { level: string; service: 'api' | 'worker' | 'up' | 'cli' }): Logger {
-  const destination: DestinationStream = process.stdout.isTTY
-    ? pretty({ sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' })
-    : pino.destination({ fd: 1, sync: true });
+  const stream = options.service === 'cli' ? process.stderr : process.stdout;
+  const destination: DestinationStream = stream.isTTY
+    ? pretty({ destination: stream.fd, sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' })
+    : pino.destination({ fd: stream.fd, sync: true });
   return pino(
     {
       level: options.level,
