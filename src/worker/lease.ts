@@ -8,6 +8,9 @@ import { deleteDeadWorkers, deleteWorker, insertWorker } from '../jobs/index.ts'
 import type { Logger } from '../telemetry/logger.ts';
 import type { BeatMessage, HeartbeatStart } from './heartbeat-thread.ts';
 
+/** Between attempts to get a new lease. */
+const RETRY_MS = 1_000;
+
 /**
  * This process's lease: one row, extended by a thread of its own, so that a handler that blocks the event loop does not
  * lose it. A lost lease is final for its worker id; the process goes on under a new one.
@@ -20,6 +23,8 @@ export class Lease {
   #workerId: string | null = null;
   #thread: Worker | null = null;
   #stopping = false;
+  #renewing: Promise<void> = Promise.resolve();
+  #nextTry: NodeJS.Timeout | undefined;
   #lost: () => void = () => {};
   #cancel: (seq: number, fence: number) => void = () => {};
   #beat: () => void = () => {};
@@ -63,6 +68,8 @@ export class Lease {
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    clearTimeout(this.#nextTry);
+    await this.#renewing;
     await this.#endThread();
     if (this.#workerId !== null) await this.#db.batch([deleteWorker(this.#workerId)]);
     this.#workerId = null;
@@ -84,19 +91,22 @@ export class Lease {
     this.#log.error({ event: 'worker.lease_lost', worker_id: workerId, err: error ?? undefined }, 'the lease is lost');
     this.#workerId = null;
     this.#lost();
-    this.#renew();
+    this.#renewing = this.#renew();
   }
 
-  #renew(): void {
-    this.#endThread()
-      .then(() => this.start())
-      .then(
-        () => this.#beat(),
-        (error) => {
-          this.#log.error({ event: 'worker.lease_failed', err: error }, 'no new lease yet');
-          if (!this.#stopping) setTimeout(() => this.#renew(), 1_000);
-        },
-      );
+  async #renew(): Promise<void> {
+    try {
+      await this.#endThread();
+      if (this.#stopping) return;
+      await this.start();
+      this.#beat();
+    } catch (error) {
+      this.#log.error({ event: 'worker.lease_failed', err: error }, 'no new lease yet');
+      if (this.#stopping) return;
+      this.#nextTry = setTimeout(() => {
+        this.#renewing = this.#renew();
+      }, RETRY_MS);
+    }
   }
 
   async #endThread(): Promise<void> {
