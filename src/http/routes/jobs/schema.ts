@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PageQuery, Timestamp } from '../../schemas.ts';
 
-export const Status = z.enum(['pending', 'processing', 'completed', 'failed', 'cancelled']);
+const Status = z.enum(['pending', 'processing', 'completed', 'failed', 'cancelled']);
 
 export const Job = z
   .object({
