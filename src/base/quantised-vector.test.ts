@@ -10,9 +10,9 @@ test('every component is at most half a step away from what it was', () => {
   fc.assert(
     fc.property(aVector, (vector) => {
       const { scale, codes } = quantise(vector);
-      // Float32 rounding of the scale adds a little to the half step.
+      // Float32 rounding of the scale adds a little to the half step, and takes the smallest numbers to zero.
       for (const [i, component] of vector.entries()) {
-        expect(Math.abs(codes[i]! * scale - component)).toBeLessThanOrEqual(scale * 0.501);
+        expect(Math.abs(codes[i]! * scale - component)).toBeLessThanOrEqual(scale * 0.501 + 1e-30);
       }
     }),
   );

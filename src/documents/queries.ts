@@ -138,7 +138,7 @@ export function cancelIngestionOf(documentId: string): Statement {
       AND status IN ('pending', 'processing')`;
 }
 
-export function toChunk(row: Row): DocumentChunk {
+function toChunk(row: Row): DocumentChunk {
   return {
     chunkId: chunkIdOf(row.version_id as string, row.ordinal as number),
     ordinal: row.ordinal as number,

@@ -1,7 +1,7 @@
 export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
 export { GiveUp, type JobContext, type JobHandler, type JobLogger, RetryLater } from './handler.ts';
 export type { ClaimedJob, Job, JobError, JobProgress, JobStatus, Outcome } from './job.ts';
-export { outcomeOf, toJobError } from './outcome.ts';
+export { outcomeOf } from './outcome.ts';
 export {
   cancelJob,
   claimJobs,

@@ -21,7 +21,7 @@ function backoffMs(attempt: number, random: number): number {
 }
 
 /** The text of an unknown error stays in the log: it may hold content or internals. */
-export function toJobError(error: unknown): JobError {
+function toJobError(error: unknown): JobError {
   if (error instanceof AppError) return { code: error.code, message: error.detail, retryable: error.retryable };
   return { code: 'job_failed', message: 'An unexpected error occurred; the log has the details', retryable: true };
 }
