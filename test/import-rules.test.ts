@@ -75,7 +75,9 @@ describe('import rules', () => {
 
 async function writeModule(path: string, imports: readonly string[]): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const lines = imports.map((specifier, index) => `import * as m${index} from '${specifier}';\nconsole.log(m${index});`);
+  const lines = imports.map(
+    (specifier, index) => `import * as m${index} from '${specifier}';\nconsole.log(m${index});`,
+  );
   await writeFile(path, `${lines.join('\n')}\nexport const here = 1;\n`);
 }
 

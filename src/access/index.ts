@@ -17,6 +17,5 @@ export {
   type Scope,
   type Subject,
   type SystemRole,
-  systemSubject,
 } from './subject.ts';
 export { jobMayWrite, levelOnDocument, roleInGroup, visibleDocuments } from './visibility.ts';

@@ -3,9 +3,16 @@ import type { Database } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import { enqueueJob } from '../jobs/index.ts';
 import type { Document, DocumentChange } from './document.ts';
-import { cancelIngestionOf, deleteDocument, requireLevel, selectDocument, updateDocument } from './queries.ts';
+import {
+  cancelIngestionOf,
+  deleteDocument,
+  requireFutureExpiry,
+  requireLevel,
+  selectDocument,
+  updateDocument,
+} from './queries.ts';
 
-/** Changes what the caller may write. A new title is also put into the word index, by a job. Throws not_found, forbidden. */
+/** Changes what the caller may write. A new title is also put into the word index, by a job. Throws not_found, forbidden, expiry_in_the_past. */
 export async function changeDocument(
   { db }: { db: Database },
   subject: Subject,
@@ -21,7 +28,12 @@ export async function changeDocument(
           onBehalfOf: { ownerId: subject.userId, via: subject.via, levelCap: subject.levelCap },
           uniqueKey: `reindex:${documentId}:${change.title}`,
         }).statements;
-  await db.batch([...requireLevel(subject, documentId, LEVELS.write), updateDocument(documentId, change), ...reindex]);
+  await db.batch([
+    ...requireLevel(subject, documentId, LEVELS.write),
+    ...requireFutureExpiry(change.expiresAt ?? null),
+    updateDocument(documentId, change),
+    ...reindex,
+  ]);
   const document = await selectDocument(db, subject, documentId);
   if (document === null) throw new AppError('not_found');
   return document;

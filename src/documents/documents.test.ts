@@ -132,6 +132,14 @@ describe('the original file', () => {
 });
 
 describe('changing a document', () => {
+  test('to an expiry in the past is refused, and nothing else of it is done', async () => {
+    const { documentId } = await mine('a');
+    await expect(
+      changeDocument({ db }, ada.subject, documentId, { tags: ['late'], expiresAt: Date.now() - 60_000 }),
+    ).rejects.toMatchObject({ code: 'expiry_in_the_past' });
+    expect(await selectDocument(db, ada.subject, documentId)).toMatchObject({ tags: [], expiresAt: null });
+  });
+
   test('changes what was said and nothing else', async () => {
     const expiresAt = Date.now() + HOUR_MS;
     const { documentId } = await mine('a', { tags: ['x'], metadata: { n: 1 }, expiresAt });

@@ -12,6 +12,7 @@ export {
   type DocumentFilter,
   hasAnyTag,
   type OriginalFile,
+  requireFutureExpiry,
   selectChunks,
   selectDocument,
   selectDocuments,

@@ -109,6 +109,11 @@ export function requireLevel(subject: Subject, documentId: string, level: number
   ];
 }
 
+/** Whoever wants a document gone deletes it; an expiry that has passed already is a mistake. */
+export function requireFutureExpiry(expiresAt: number | null): Statement[] {
+  return expiresAt === null ? [] : [requireThat(sql`${expiresAt} > ${now}`, 'expiry_in_the_past')];
+}
+
 export function updateDocument(documentId: string, change: DocumentChange): Statement {
   const sets: Sql[] = [sql`updated_at = ${now}`];
   if (change.title !== undefined) sets.push(sql`title = ${change.title}`);

@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   database_unavailable: { status: 503, title: 'The database cannot be reached', retryable: true },
 
   // Content that cannot be used
+  expiry_in_the_past: { status: 422, title: 'The expiry lies in the past', retryable: false },
   empty_file: { status: 422, title: 'The file is empty', retryable: false },
   no_text: { status: 422, title: 'The document has no text', retryable: false },
   document_corrupt: { status: 422, title: 'The document is damaged', retryable: false },
@@ -54,6 +55,8 @@ export const ERROR_CODES = {
   provider_rate_limited: { status: 503, title: 'The model provider limits the rate', retryable: true },
   provider_rejected: { status: 422, title: 'The model provider refused the request', retryable: false },
   provider_invalid_answer: { status: 503, title: 'The model provider gave an invalid answer', retryable: true },
+
+  embedding_not_set_up: { status: 422, title: 'No embedding model is set up', retryable: false },
 
   // Jobs
   job_payload_invalid: { status: 422, title: 'The payload of the job is not valid', retryable: false },

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Subject } from '../access/index.ts';
 import { newId } from '../base/ids.ts';
 import { ConstraintError, type Database, type Statement } from '../db/database.ts';
-import type { SourceType } from '../documents/index.ts';
+import { requireFutureExpiry, type SourceType } from '../documents/index.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import { type Enqueued, enqueueJob, insertIdempotentAnswer, selectIdempotentAnswer } from '../jobs/index.ts';
 import type { Storage, StoredFile } from '../storage/index.ts';
@@ -103,6 +103,7 @@ function creation(content: NewContent, request: IngestionRequest): { job: Enqueu
       ? []
       : [...requireGroupEditor(subject, fields.groupId), shareWithGroup(newId(), content.documentId, fields.groupId)];
   const statements = [
+    ...requireFutureExpiry(fields.expiresAt),
     upsertDocument(content),
     requireSameDocument(content),
     insertVersion(content),

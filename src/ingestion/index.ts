@@ -1,3 +1,3 @@
 export { type Accepted, acceptContent, type ContentFields, type IngestionRequest } from './accept.ts';
-export { isSupportedMediaType, SUPPORTED_MEDIA_TYPES } from './parsers/media-types.ts';
+export { SUPPORTED_MEDIA_TYPES } from './parsers/media-types.ts';
 export { type OutboundRules, outboundRules } from './sources/url-rules.ts';

@@ -316,6 +316,34 @@ describe('content for a source that exists', () => {
     expect(await deletionOfFiles(p)).toHaveLength(1);
   });
 
+  test('that is the same under another title is made again, and found by it', async () => {
+    const p = await pipeline();
+    const first = await p.acceptText(p.ada.subject, 'The same words.', { ...SOURCE, title: 'Old' });
+    await p.startWorker();
+    await finishedJob(p.db, first.jobId);
+
+    const second = await p.acceptText(p.ada.subject, 'The same words.', { ...SOURCE, title: 'Heronry' });
+
+    expect(await finishedJob(p.db, second.jobId)).toMatchObject({ result: { version: 2, warnings: [] } });
+    expect(await textsFound(p, p.ada.subject, 'heronry')).toEqual(['The same words.']);
+  });
+
+  test('that is the same but has no vectors yet gets them', async () => {
+    const p = await pipeline();
+    p.model.before = () => {
+      throw new AppError('provider_rejected');
+    };
+    const first = await p.acceptText(p.ada.subject, 'The same words.', SOURCE);
+    await p.startWorker();
+    await finishedJob(p.db, first.jobId);
+    p.model.before = () => {};
+
+    const second = await p.acceptText(p.ada.subject, 'The same words.', SOURCE);
+
+    expect(await finishedJob(p.db, second.jobId)).toMatchObject({ result: { version: 2, warnings: [] } });
+    expect(await selectDocument(p.db, p.ada.subject, first.documentId)).toMatchObject({ status: 'ready' });
+  });
+
   test('that is the same as before another one came is made, since the last one counts', async () => {
     const p = await pipeline();
     const first = await p.acceptText(p.ada.subject, 'The first words.', SOURCE);

@@ -44,7 +44,7 @@ export function ingestHandler(deps: PipelineDependencies): JobHandler<IngestPayl
 
 async function build(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
   const fetched = await runStage(fetchStage, deps, payload, context);
-  if (isUnchanged(fetched)) return unchanged(fetched, context);
+  if (isUnchanged(fetched, deps.embeddingModel !== null)) return unchanged(fetched, context);
   for (const stage of [parseStage, chunkStage, indexStage]) await runStage(stage, deps, payload, context);
   return embed(deps, payload, context);
 }
@@ -83,14 +83,19 @@ async function embed(deps: PipelineDependencies, payload: IngestPayload, context
   return resultOf(await readVersion(deps, payload, context), missing);
 }
 
-/** Not while another version is on its way: that one would become the current one, and this one is newer. */
-function isUnchanged(version: VersionState): boolean {
+/**
+ * Not while another version is on its way: that one would become the current one, and this one is newer. A new title is
+ * in words and vectors, and vectors that are missing are worth another try.
+ */
+function isUnchanged(version: VersionState, wantsVectors: boolean): boolean {
   const { current } = version;
   return (
     current !== null &&
     current.versionId !== version.versionId &&
     current.contentHash === version.contentHash &&
     current.chunker === CHUNKER_VERSION &&
+    (current.isEmbedded || !wantsVectors) &&
+    (version.title === null || version.title === version.documentTitle) &&
     version.unfinishedBefore === 0 &&
     !version.isParsed
   );

@@ -119,13 +119,20 @@ export interface VersionState {
   mayWrite: boolean;
   /** Versions between the current one and this one. */
   unfinishedBefore: number;
-  current: { versionId: string; contentHash: string | null; chunker: string | null; chunkCount: number | null } | null;
+  current: {
+    versionId: string;
+    contentHash: string | null;
+    chunker: string | null;
+    chunkCount: number | null;
+    isEmbedded: boolean;
+  } | null;
 }
 
 /** Null when the version is gone: with its document, or because a newer one is current. */
 export async function selectVersion(db: Database, subject: Subject, versionId: string): Promise<VersionState | null> {
   const rows = await db.query(sql`SELECT n.*, d.title AS document_title, d.current_version_id,
       c.content_hash AS current_hash, c.chunker AS current_chunker, c.chunk_count AS current_chunk_count,
+      c.embedded_at AS current_embedded_at,
       (SELECT count(*) FROM document_versions o
         WHERE o.document_id = d.document_id AND o.number > d.version AND o.number < n.number) AS unfinished_before,
       ${jobMayWrite(subject, sql`d.document_id`)} AS may_write
@@ -411,6 +418,7 @@ function toVersionState(row: Row): VersionState {
             contentHash: row.current_hash as string | null,
             chunker: row.current_chunker as string | null,
             chunkCount: row.current_chunk_count as number | null,
+            isEmbedded: row.current_embedded_at !== null,
           },
   };
 }

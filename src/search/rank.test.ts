@@ -190,12 +190,12 @@ describe('keyword search', () => {
 });
 
 describe('vector search', () => {
-  test('without a model is provider_unavailable', async () => {
+  test('without a model is embedding_not_set_up', async () => {
     const deps = { db, embeddingModel: null, onDegraded: () => {} };
 
     const searched = searchVector(deps, { subject: ada.subject, query: 'x', limit: 1, filters: {} });
 
-    await expect(searched).rejects.toMatchObject({ code: 'provider_unavailable' });
+    await expect(searched).rejects.toMatchObject({ code: 'embedding_not_set_up' });
   });
 
   test('fails with the error of its model', async () => {

@@ -37,11 +37,11 @@ export function searchKeyword(deps: SearchDependencies, request: SearchRequest):
   }));
 }
 
-/** Passages by meaning. Throws `provider_unavailable` where no embedding model is set up or it does not answer. */
+/** Passages by meaning. Throws `embedding_not_set_up` without a model, `provider_*` where it does not answer. */
 export async function searchVector(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
   const model = deps.embeddingModel;
   if (model === null) {
-    throw new AppError('provider_unavailable', 'No embedding model is set up (EMBEDDING_PROVIDER=none)');
+    throw new AppError('embedding_not_set_up', 'Vectors are off: EMBEDDING_PROVIDER is none');
   }
   return rankAndRead(deps, request, async () => ({
     ranked: withScore(await rankByMeaning(deps, model, request), 'vector'),

@@ -5,8 +5,10 @@ import { chunkIdOf } from '../documents/index.ts';
 import { selectVectors, type VectorRow } from './queries.ts';
 import type { Candidate } from './search.ts';
 
-/** About 1,300 pieces a page: a few milliseconds of arithmetic before other requests get their turn. */
-const ROWS_PER_PAGE = 8;
+/** Many short documents have rows of a few pieces, long ones rows of about 160. */
+const ROWS_PER_PAGE = 32;
+/** One or two milliseconds of arithmetic before other requests get their turn. */
+const PIECES_PER_TURN = 2_000;
 
 /**
  * Exact search over the packed vectors of these rows: the best `limit` chunks by the cosine of their best piece. The rows
@@ -19,10 +21,16 @@ export async function scanVectors(
   limit: number,
 ): Promise<Candidate[]> {
   const best = new BestCandidates(limit);
+  let piecesInTurn = 0;
   for (let from = 0; from < rowNumbers.length; from += ROWS_PER_PAGE) {
     const rows = await selectVectors(db, rowNumbers.slice(from, from + ROWS_PER_PAGE));
-    for (const row of rows) scoreRow(row, query, best);
-    await yieldToEventLoop();
+    for (const row of rows) {
+      scoreRow(row, query, best);
+      piecesInTurn += row.ordinals.length;
+      if (piecesInTurn < PIECES_PER_TURN) continue;
+      piecesInTurn = 0;
+      await yieldToEventLoop();
+    }
   }
   return best.take();
 }

@@ -19,7 +19,7 @@ const LARGE_PDF = buildPdf(
   ]),
 );
 
-describe.each(['parse', 'chunk', 'index'])('a worker killed with SIGKILL in the stage %s of a large PDF', (stage) => {
+describe.each(['parse', 'index'])('a worker killed with SIGKILL in the stage %s of a large PDF', (stage) => {
   let server: TestServer;
   let user: ApiUser;
   let job: Json;

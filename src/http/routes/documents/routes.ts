@@ -138,7 +138,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage 
         summary: 'Change title, tags, metadata or expiry',
         params: DocumentParams,
         body: DocumentPatch,
-        response: { 200: DocumentSchema, ...problemResponses(409) },
+        response: { 200: DocumentSchema, ...problemResponses(409, 422) },
       },
     },
     async (request) => {

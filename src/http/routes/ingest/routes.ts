@@ -9,6 +9,7 @@ import {
   acceptContent,
   type ContentFields,
   type IngestionRequest,
+  SUPPORTED_MEDIA_TYPES,
 } from '../../../ingestion/index.ts';
 import type { Storage } from '../../../storage/index.ts';
 import { activeTrace } from '../../../telemetry/logger.ts';
@@ -45,7 +46,13 @@ export function ingestRoutes(app: App, deps: IngestRouteDependencies): void {
     '/ingest/file',
     {
       ...common,
-      schema: { ...schema, summary: 'Add a file', consumes: ['multipart/form-data'], body: FileForm },
+      schema: {
+        ...schema,
+        summary: 'Add a file',
+        description: `Known by content, not by name: ${SUPPORTED_MEDIA_TYPES.join(', ')}.`,
+        consumes: ['multipart/form-data'],
+        body: FileForm,
+      },
       // The parts are checked as they arrive.
       validatorCompiler: (part) => (part.httpPart === 'body' ? () => true : validatorCompiler(part as never)),
     },
