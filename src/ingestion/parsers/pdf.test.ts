@@ -86,3 +86,19 @@ test('a numbered section is not taken for the title of a PDF that names none', a
   ]);
   expect((await parseBytes(bytes)).title).toBeNull();
 });
+
+test('text in a named CJK encoding is read by its character map', async () => {
+  // "日本語" in Shift-JIS under a font that is not in the file; pdf.js finds the objects without a cross-reference table.
+  const pdf = `%PDF-1.4
+1 0 obj << /Type /Catalog /Pages 2 0 R >> endobj
+2 0 obj << /Type /Pages /Kids [3 0 R] /Count 1 >> endobj
+3 0 obj << /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >> endobj
+4 0 obj << /Length 46 >> stream
+BT /F1 20 Tf 20 100 Td <93FA967B8CEA> Tj ET
+endstream endobj
+5 0 obj << /Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light /Encoding /90ms-RKSJ-H /DescendantFonts [6 0 R] >> endobj
+6 0 obj << /Type /Font /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1) /Supplement 2 >> >> endobj
+trailer << /Root 1 0 R >>
+`;
+  expect(textOfDocument(await parseBytes(Buffer.from(pdf)))).toContain('日本語');
+});

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { getDocumentProxy } from 'unpdf';
 import { AppError } from '../../errors/app-error.ts';
 import { type BlockCollector, collectBlocks } from './block-collector.ts';
@@ -66,7 +68,7 @@ async function openPdf(bytes: Buffer, missingMaps: Set<string>): Promise<Pdf> {
       verbosity: 0,
       useSystemFonts: false,
       disableFontFace: true,
-      BinaryDataFactory: noteMissingMaps(missingMaps),
+      BinaryDataFactory: characterMaps(missingMaps),
     });
   } catch (error) {
     if (isNamed(error, 'PasswordException')) throw new AppError('pdf_encrypted', undefined, { cause: error });
@@ -78,12 +80,25 @@ async function openPdf(bytes: Buffer, missingMaps: Set<string>): Promise<Pdf> {
   }
 }
 
-/** pdf.js asks this for fonts, which text does not need, and for the character maps of named CJK encodings. */
-function noteMissingMaps(missingMaps: Set<string>) {
+const require = createRequire(import.meta.url);
+/** A name comes out of the document, so it may only be that of a file in the folder. */
+const MAP_NAME = /^[\w-]{1,64}\.bcmap$/;
+
+/**
+ * pdf.js asks this for the character maps of named CJK encodings, as 90ms-RKSJ-H, without which such text is unreadable, and
+ * for fonts, which text does not need.
+ */
+function characterMaps(missingMaps: Set<string>) {
   return class {
     async fetch({ kind, filename }: { kind: string; filename: string }): Promise<Uint8Array> {
-      if (kind === 'cMapUrl') missingMaps.add(filename);
-      throw new Error(`${filename} is not available`);
+      if (kind !== 'cMapUrl') throw new Error(`${filename} is not available`);
+      try {
+        if (!MAP_NAME.test(filename)) throw new Error(`${filename} is no character map`);
+        return await readFile(join(dirname(require.resolve('pdfjs-dist/package.json')), 'cmaps', filename));
+      } catch (error) {
+        missingMaps.add(filename);
+        throw error;
+      }
     }
   };
 }

@@ -24,10 +24,6 @@ const REFUSED: Record<string, string> = {
   'empty_protected.pdf': 'pdf_no_text',
   'grayscale-image.pdf': 'pdf_no_text',
   'MEDRPT-2024-PAT-3847_medical_report_scan.pdf': 'pdf_no_text',
-  // Their character maps are not part of the PDF engine; the error's detail names them.
-  'noembed-eucjp.pdf': 'pdf_no_text',
-  'noembed-sjis.pdf': 'pdf_no_text',
-  'vertical.pdf': 'pdf_no_text',
   'empty.docx': 'no_text',
   'testWORD_protected_passtika.docx': 'document_encrypted',
   'testWORD_truncated.docx': 'document_corrupt',
