@@ -22,6 +22,9 @@ export interface TestWorkerOptions {
   concurrency?: number;
   leaseMs?: number;
   jobTimeoutMs?: number;
+  queues?: readonly string[];
+  abortGraceMs?: number;
+  onStuck?: () => void;
 }
 
 /** The worker of `main/worker.ts` in this process. */
@@ -33,6 +36,8 @@ export async function startTestWorker(options: TestWorkerOptions): Promise<TestW
     database: { url: path, durability: 'normal' },
     leaseMs: options.leaseMs ?? 10_000,
     log,
+    queues: options.queues ?? null,
+    jobTypes: [...handlers.keys()],
   });
   const runner = new JobRunner({
     db,
@@ -43,6 +48,9 @@ export async function startTestWorker(options: TestWorkerOptions): Promise<TestW
     resolveSubject: (job) => jobSubject({ db }, job),
     concurrency: options.concurrency ?? 1,
     jobTimeoutMs: options.jobTimeoutMs ?? 60_000,
+    queues: options.queues ?? null,
+    abortGraceMs: options.abortGraceMs ?? 5_000,
+    onStuck: options.onStuck ?? (() => {}),
   });
   await lease.start();
   runner.start();
