@@ -143,11 +143,7 @@ export function claimJobs(
     return most < 1 ? [] : [readyInLine(line, most)];
   });
   if (options.rated) sources.push(...lines.map((line) => ratedInLine(line)));
-  return claimFrom(
-    workerId,
-    sql`SELECT seq FROM (${joinSql(sources, ' UNION ALL ')})
-    ORDER BY priority, vt, seq LIMIT ${literal(limit)}`,
-  );
+  return claimFrom(workerId, bestOf(sources, sql`priority, vt, seq`, limit));
 }
 
 /** One job that has crashed before, to be run with nothing beside it. */
@@ -157,7 +153,13 @@ export function claimSuspect(workerId: string, lines: readonly Line[]): Statemen
       WHERE status = 'pending' AND wait IS NULL AND crashes > 0 AND queue = ${line.queue} AND job_type = ${line.jobType}
         AND ${isNotPaused(line)} ORDER BY priority, seq LIMIT 1)`,
   );
-  return claimFrom(workerId, sql`SELECT seq FROM (${joinSql(sources, ' UNION ALL ')}) ORDER BY priority, seq LIMIT 1`);
+  return claimFrom(workerId, bestOf(sources, sql`priority, seq`, 1));
+}
+
+/** Each source is in order and within the limit already; of several, at most that many rows each are merged. */
+function bestOf(sources: readonly Sql[], order: Sql, limit: number): Sql {
+  if (sources.length === 1) return sources[0]!;
+  return sql`SELECT * FROM (${joinSql(sources, ' UNION ALL ')}) ORDER BY ${order} LIMIT ${literal(limit)}`;
 }
 
 function claimFrom(workerId: string, seqs: Sql): Statement {
@@ -365,7 +367,8 @@ export async function selectRunnable(
     SELECT l.queue, l.job_type, 'rated' FROM job_rates r CROSS JOIN jobs j ON j.seq = (SELECT seq FROM jobs INDEXED BY jobs_rated
         WHERE status = 'pending' AND wait = 'rate' AND rate_key = r.rate_key ORDER BY priority, vt, seq LIMIT 1)
       CROSS JOIN lines l ON l.queue = j.queue AND l.job_type = j.job_type
-      WHERE r.due_at - (r.burst - 1) * r.interval_ms <= ${now}
+      WHERE EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate')
+        AND r.due_at - (r.burst - 1) * r.interval_ms <= ${now}
     UNION ALL
     SELECT '', '', 'chore' WHERE
       EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_timer WHERE status = 'pending' AND wait = 'time' AND run_at <= ${now})
