@@ -37,9 +37,10 @@ function settle(outcome: Outcome): Statement {
 const HOT: [name: string, statement: Statement, uses: string[]][] = [
   [
     'claim',
-    claimJobs('w', LINES, 2),
+    claimJobs('w', LINES.slice(0, 1), 2),
     ['jobs_ready (queue=? AND job_type=?)', 'INTEGER PRIMARY KEY', 'PRIMARY KEY (worker_id=?)'],
   ],
+  ['claim from lines', claimJobs('w', LINES, 2), ['jobs_ready (queue=? AND job_type=?)']],
   ['claim from lines', claimJobs('w', LINES, 2), ['jobs_ready (queue=? AND job_type=?)']],
   ['claim with rates', claimJobs('w', LINES, 2, { rated: true }), ['jobs_rated (rate_key=?)']],
   ['claim of a suspect', claimSuspect('w', LINES), ['jobs_suspect (queue=? AND job_type=?)']],
