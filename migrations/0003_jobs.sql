@@ -59,7 +59,10 @@ CREATE INDEX jobs_held ON jobs (worker_id) WHERE status = 'processing';
 CREATE UNIQUE INDEX jobs_unique ON jobs (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing');
 CREATE INDEX jobs_children ON jobs (parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX jobs_by_owner ON jobs (owner_id, seq) WHERE owner_id IS NOT NULL;
+CREATE INDEX jobs_parked ON jobs (queue, job_type) WHERE status = 'pending' AND wait = 'children';
+CREATE INDEX jobs_by_rate ON jobs (rate_key) WHERE rate_key IS NOT NULL;
 CREATE INDEX jobs_done ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX jobs_dead ON jobs (finished_at) WHERE status = 'failed';
 CREATE INDEX jobs_expiring_results ON jobs (result_expires_at) WHERE result_expires_at IS NOT NULL;
 
 -- Payloads and results over two kilobytes: in the row they would be written again with every change of state.
@@ -138,6 +141,7 @@ CREATE TABLE job_schedules (
   cron TEXT NOT NULL,
   time_zone TEXT NOT NULL DEFAULT 'UTC',
   max_catch_up INTEGER NOT NULL DEFAULT 1 CHECK (max_catch_up BETWEEN 0 AND 100),
+  unique_key TEXT,                                -- of its jobs: while one is waiting or running, a slot adds none
   next_at INTEGER NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT;

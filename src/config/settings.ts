@@ -88,6 +88,14 @@ export const SETTINGS = {
     'How long a silent worker keeps its jobs before others take them over.',
   ),
   JOB_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'milliseconds', 'Longest run of one attempt of a job.'),
+  JOB_RETENTION_DAYS: integer(30, 1, 3_650, 'days', 'How long finished jobs are kept.'),
+  JOB_RETENTION_COUNT: integer(
+    1_000_000,
+    0,
+    100_000_000,
+    'jobs',
+    'Most finished jobs that are kept; the oldest go first.',
+  ),
   SHUTDOWN_GRACE_MS: integer(
     10_000,
     100,

@@ -2,16 +2,23 @@ export {
   cancelJob,
   type DeadLetterFilter,
   expireResults,
+  LOG_SLICE,
   pauseJobs,
   pruneByAge,
-  pruneByCount,
   pruneLanes,
+  pruneRates,
+  pruneScheduleFires,
+  pruneUpTo,
   type QueueState,
-  redriveJobs,
   resumeJobs,
   retryJob,
+  SLICE,
+  selectFirstSurplus,
+  selectQueueNames,
   selectQueues,
+  WHOLE_QUEUE,
 } from './control/queries.ts';
+export { redriveDeadLetters } from './control/redrive.ts';
 export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
 export {
   type ChildRequest,
@@ -22,7 +29,7 @@ export {
   RetryLater,
   WaitForChildren,
 } from './handler.ts';
-export { insertIdempotentAnswer, selectIdempotentAnswer } from './idempotency/queries.ts';
+export { insertIdempotentAnswer, pruneIdempotentAnswers, selectIdempotentAnswer } from './idempotency/queries.ts';
 export type {
   ClaimedJob,
   Job,
@@ -58,6 +65,14 @@ export {
   toClaimedJob,
   updateProgress,
 } from './queries.ts';
+export {
+  type FiringReport,
+  fireDueSchedules,
+  listSchedules,
+  type NewSchedule,
+  removeSchedule,
+  upsertSchedule,
+} from './schedule/schedule.ts';
 export {
   type JobAudience,
   type JobFilter,

@@ -115,7 +115,8 @@ export function deleteWorker(workerId: string): Statement {
 /** Dead workers' rows are kept while any job names them, so that rescue can tell a dead worker from a foreign one. */
 export function deleteDeadWorkers(): Statement {
   return sql`DELETE FROM workers WHERE lease_until < ${now} - 3600000
-    AND NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'processing' AND jobs.worker_id = workers.worker_id)`;
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'processing' AND jobs.worker_id = workers.worker_id)
+    RETURNING worker_id`;
 }
 
 /** Jobs of one type in one queue: what a worker can ask for. */

@@ -9,6 +9,8 @@ import { createEmbeddingModel } from '../providers/index.ts';
 import { createHandlers } from '../worker/handlers.ts';
 import { JobRunner } from '../worker/job-runner.ts';
 import { Lease } from '../worker/lease.ts';
+import { BUILT_IN_SCHEDULES } from '../worker/maintenance.ts';
+import { Scheduler } from '../worker/scheduler.ts';
 import { WakeUp } from '../worker/wake-up.ts';
 import { embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
@@ -43,13 +45,16 @@ async function main(): Promise<void> {
     // The supervisor starts a fresh process; what else is running gets the usual time to finish.
     onStuck: () => process.kill(process.pid, 'SIGTERM'),
   });
+  const scheduler = new Scheduler({ db, log, schedules: BUILT_IN_SCHEDULES });
   await lease.start();
   runner.start();
+  scheduler.start();
   log.info({ event: 'worker.ready', worker_id: lease.workerId, concurrency: config.workerConcurrency }, 'worker ready');
   tellParent({ kind: 'ready' });
 
   await untilStopped(async () => {
     log.info({ event: 'worker.stopping' }, 'worker stopping');
+    await scheduler.stop();
     await runner.stop(config.shutdownGraceMs * 0.8);
     await lease.stop();
     await embeddingModel?.close();

@@ -34,3 +34,9 @@ export function insertIdempotentAnswer(entry: {
       VALUES (${entry.caller}, ${entry.key}, ${entry.requestHash}, ${JSON.stringify(entry.answer)}, ${now} + ${IDEMPOTENCY_MS})`,
   ];
 }
+
+/** Answers past their time, a slice per call. */
+export function pruneIdempotentAnswers(): Statement {
+  return sql`DELETE FROM idempotency_keys WHERE (caller, idempotency_key) IN (SELECT caller, idempotency_key
+      FROM idempotency_keys WHERE expires_at <= ${now} LIMIT 1000) RETURNING 1 AS gone`;
+}
