@@ -52,7 +52,7 @@ CREATE INDEX jobs_ready ON jobs (queue, job_type, priority, vt, seq)
 CREATE INDEX jobs_suspect ON jobs (queue, job_type, priority, seq)
   WHERE status = 'pending' AND wait IS NULL AND crashes > 0;
 CREATE INDEX jobs_timer ON jobs (run_at) WHERE status = 'pending' AND wait = 'time';
-CREATE INDEX jobs_rated ON jobs (rate_key, priority, vt, seq) WHERE status = 'pending' AND wait = 'rate';
+CREATE INDEX jobs_rated ON jobs (rate_key, queue, job_type, priority, vt, seq) WHERE status = 'pending' AND wait = 'rate';
 CREATE INDEX jobs_limited ON jobs (limit_key, wait, priority, vt, seq)
   WHERE limit_key IS NOT NULL AND status IN ('pending', 'processing');
 CREATE INDEX jobs_held ON jobs (worker_id) WHERE status = 'processing';

@@ -143,7 +143,7 @@ export function claimJobs(
     const most = Math.min(limit, options.caps?.get(line.jobType) ?? limit);
     return most < 1 ? [] : [readyInLine(line, most)];
   });
-  if (options.rated) sources.push(...lines.map((line) => ratedInLine(line)));
+  if (options.rated) sources.push(ratedInLines(lines));
   return claimFrom(workerId, bestOf(sources, sql`priority, vt, seq`, limit));
 }
 
@@ -178,13 +178,19 @@ function readyInLine(line: Line, limit: number): Sql {
       AND ${isNotPaused(line)} ORDER BY priority, vt, seq LIMIT ${literal(limit)})`;
 }
 
-/** The first in line of each rate whose time has come: one per rate and cycle. */
-function ratedInLine(line: Line): Sql {
+/**
+ * Of each rate whose time has come the first in these lines: one per rate and cycle. Whoever stands in a line that is
+ * paused or served by others holds nobody else of the rate up.
+ */
+function ratedInLines(lines: readonly Line[]): Sql {
+  const heads = lines.map(
+    (line) => sql`SELECT * FROM (SELECT seq, priority, vt FROM jobs INDEXED BY jobs_rated
+      WHERE status = 'pending' AND wait = 'rate' AND rate_key = r.rate_key AND queue = ${line.queue}
+        AND job_type = ${line.jobType} AND ${isNotPaused(line)} ORDER BY priority, vt, seq LIMIT 1)`,
+  );
   return sql`SELECT j.seq, j.priority, j.vt FROM job_rates r CROSS JOIN jobs j ON j.seq = (
-      SELECT seq FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate' AND rate_key = r.rate_key
-      ORDER BY priority, vt, seq LIMIT 1)
-    WHERE r.due_at - (r.burst - 1) * r.interval_ms <= ${now}
-      AND j.queue = ${line.queue} AND j.job_type = ${line.jobType} AND ${isNotPaused(line)}`;
+      SELECT seq FROM (${joinSql(heads, ' UNION ALL ')}) ORDER BY priority, vt, seq LIMIT 1)
+    WHERE r.due_at - (r.burst - 1) * r.interval_ms <= ${now}`;
 }
 
 function isNotPaused(line: Line): Sql {
@@ -365,11 +371,11 @@ export async function selectRunnable(
     SELECT queue, job_type, 'suspect' FROM lines l WHERE EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_suspect
       WHERE j.status = 'pending' AND j.wait IS NULL AND j.crashes > 0 AND j.queue = l.queue AND j.job_type = l.job_type)
     UNION ALL
-    SELECT l.queue, l.job_type, 'rated' FROM job_rates r CROSS JOIN jobs j ON j.seq = (SELECT seq FROM jobs INDEXED BY jobs_rated
-        WHERE status = 'pending' AND wait = 'rate' AND rate_key = r.rate_key ORDER BY priority, vt, seq LIMIT 1)
-      CROSS JOIN lines l ON l.queue = j.queue AND l.job_type = j.job_type
+    SELECT l.queue, l.job_type, 'rated' FROM job_rates r CROSS JOIN lines l
       WHERE EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate')
         AND r.due_at - (r.burst - 1) * r.interval_ms <= ${now}
+        AND EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_rated WHERE j.status = 'pending' AND j.wait = 'rate'
+          AND j.rate_key = r.rate_key AND j.queue = l.queue AND j.job_type = l.job_type)
     UNION ALL
     SELECT '', '', 'chore' WHERE
       EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_timer WHERE status = 'pending' AND wait = 'time' AND run_at <= ${now})

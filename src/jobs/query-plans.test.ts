@@ -42,7 +42,11 @@ const HOT: [name: string, statement: Statement, uses: string[]][] = [
   ],
   ['claim from lines', claimJobs('w', LINES, 2), ['jobs_ready (queue=? AND job_type=?)']],
   ['claim from lines', claimJobs('w', LINES, 2), ['jobs_ready (queue=? AND job_type=?)']],
-  ['claim with rates', claimJobs('w', LINES, 2, { rated: true }), ['jobs_rated (rate_key=?)']],
+  [
+    'claim with rates',
+    claimJobs('w', LINES, 2, { rated: true }),
+    ['jobs_rated (rate_key=? AND queue=? AND job_type=?)'],
+  ],
   ['claim of a suspect', claimSuspect('w', LINES), ['jobs_suspect (queue=? AND job_type=?)']],
   ['turns', advanceTurns('w', ['default']), ['jobs_held (worker_id=?)']],
   ['promote', promoteDueJobs(), ['jobs_timer (run_at<?)', 'INTEGER PRIMARY KEY']],
