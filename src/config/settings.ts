@@ -96,6 +96,13 @@ export const SETTINGS = {
     'jobs',
     'Most finished jobs that are kept; the oldest go first.',
   ),
+  JOB_MEMORY_MB: integer(
+    2048,
+    256,
+    1_048_576,
+    'MiB',
+    'Most memory of one job; the files it parses have a limit of their own.',
+  ),
   SHUTDOWN_GRACE_MS: integer(
     10_000,
     100,

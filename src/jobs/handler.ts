@@ -50,6 +50,11 @@ export interface JobHandler<P = unknown> {
   timeoutMs?: number;
   /** How many jobs of this type one worker process runs at a time; its whole concurrency where it is not said. */
   concurrency?: number;
+  /**
+   * Runs in a process of its own, with a limit on its memory: a crash takes nothing with it, and a run that ignores its
+   * signal is killed. For whatever works on content from outside or loads native code; a light job would only pay for it.
+   */
+  isolated?: boolean;
   /** How long results are kept; as long as the job where it is not said. */
   resultTtlMs?: number;
   run(payload: P, context: JobContext): Promise<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import { GiveUp, RetryLater, WaitForChildren } from './handler.ts';
 import type { JobError, Outcome } from './job.ts';
 
@@ -9,6 +9,7 @@ const MAX_DELAY_MS = 15 * 60_000;
 export function outcomeOf(error: unknown, attempt: number, random: number = Math.random()): Outcome {
   if (error instanceof RetryLater) return { kind: 'released', delayMs: error.delayMs };
   if (error instanceof WaitForChildren) return { kind: 'parked' };
+  if (hasCode(error, 'job_cancelled')) return { kind: 'cancelled' };
   const jobError = toJobError(error);
   if (error instanceof GiveUp || !jobError.retryable)
     return { kind: 'failed', error: { ...jobError, retryable: false } };

@@ -6,7 +6,8 @@ const MAX_LINE_CHARS = 2_000;
 
 export interface JobLogEntry {
   n: number;
-  atMs: number;
+  /** How long ago it was said when it was taken. */
+  agoMs: number;
   level: 'info' | 'warn' | 'error';
   message: string;
 }
@@ -15,7 +16,7 @@ export interface JobLogEntry {
 export class JobLog implements JobLogger {
   readonly #log: JobLogger;
   readonly #attempt: number;
-  #pending: JobLogEntry[] = [];
+  #pending: (Omit<JobLogEntry, 'agoMs'> & { saidAt: number })[] = [];
   #written = 0;
 
   constructor(log: JobLogger, attempt: number) {
@@ -37,13 +38,18 @@ export class JobLog implements JobLogger {
   take(): JobLogEntry[] {
     const lines = this.#pending;
     this.#pending = [];
-    return lines;
+    return lines.map(({ saidAt, ...line }) => ({ ...line, agoMs: performance.now() - saidAt }));
   }
 
   /** Numbered within the attempt, so that the lines of a later one do not collide with those of an earlier. */
   #keep(level: JobLogEntry['level'], message: string): void {
     if (this.#written >= MAX_LINES) return;
     const n = this.#attempt * MAX_LINES + this.#written++;
-    this.#pending.push({ n, atMs: Date.now(), level, message: message.slice(0, MAX_LINE_CHARS).toWellFormed() });
+    this.#pending.push({
+      n,
+      level,
+      message: message.slice(0, MAX_LINE_CHARS).toWellFormed(),
+      saidAt: performance.now(),
+    });
   }
 }

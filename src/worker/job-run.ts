@@ -1,6 +1,6 @@
 import type { Subject } from '../access/index.ts';
 import type { Database, Statement } from '../db/database.ts';
-import { AppError, hasCode } from '../errors/app-error.ts';
+import { AppError } from '../errors/app-error.ts';
 import {
   type ChildRequest,
   type ClaimedJob,
@@ -20,18 +20,21 @@ import { activeTrace, type Logger } from '../telemetry/logger.ts';
 import { continueTrace, newTrace } from '../telemetry/trace-context.ts';
 import { JobLog } from './job-log.ts';
 import { JobProgressWriter } from './job-progress.ts';
+import type { Run } from './run.ts';
 
 export interface JobRunDependencies {
   db: Database;
   log: Logger;
   handlers: ReadonlyMap<string, JobHandler>;
+  /** Null when the account is gone or disabled. */
   resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap'>): Promise<Subject | null>;
   jobTimeoutMs: number;
+  /** How long a handler may go on after it was told to stop before it is given up. */
   abortGraceMs: number;
 }
 
-/** One claim being run: from the payload to an outcome. */
-export class JobRun {
+/** A run in this process: from the payload to an outcome. */
+export class JobRun implements Run {
   readonly job: ClaimedJob;
   readonly #deps: JobRunDependencies;
   readonly #abort = new AbortController();
@@ -49,7 +52,6 @@ export class JobRun {
     this.#progress = new JobProgressWriter((progress) => this.#store([updateProgress(job, progress)]), this.#log);
   }
 
-  /** The handler was told to stop, did not, and was left behind: this process should be replaced. */
   get isGivenUp(): boolean {
     return this.#isGivenUp;
   }
@@ -62,7 +64,6 @@ export class JobRun {
     this.#abort.abort(reason);
   }
 
-  /** Never throws: every way a run can end is an outcome. */
   execute(): Promise<Outcome> {
     const trace = continueTrace(this.job.trace) ?? newTrace();
     return activeTrace.run(trace, () => this.#execute());
@@ -88,9 +89,8 @@ export class JobRun {
 
   #outcomeOf(error: unknown): Outcome {
     const reason: unknown = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
-    if (hasCode(reason, 'job_cancelled')) return { kind: 'cancelled' };
     const outcome = outcomeOf(reason, this.job.attempt);
-    if (outcome.kind !== 'parked') {
+    if (outcome.kind !== 'parked' && outcome.kind !== 'cancelled') {
       this.#log.warn({ event: 'job.attempt_failed', outcome: outcome.kind, err: reason }, 'a run of the job failed');
     }
     return outcome;

@@ -1,12 +1,10 @@
-import type { Subject } from '../access/index.ts';
-import type { Database, Row, Statement } from '../db/database.ts';
+import type { Row, Statement } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import {
   advanceTurns,
   type ClaimedJob,
   claimJobs,
   claimSuspect,
-  type JobHandler,
   promoteDueJobs,
   type Runnable,
   releaseUnheld,
@@ -16,27 +14,23 @@ import {
   settleJobs,
   toClaimedJob,
 } from '../jobs/index.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { JobRun } from './job-run.ts';
+import { HostedRun } from './hosted-run.ts';
+import type { JobHostPool } from './job-host-pool.ts';
+import { JobRun, type JobRunDependencies } from './job-run.ts';
 import type { Lease } from './lease.ts';
 import { Paces } from './paces.ts';
+import type { Run } from './run.ts';
 import type { WakeUp } from './wake-up.ts';
 
-export interface JobRunnerDependencies {
-  db: Database;
-  log: Logger;
+export interface JobRunnerDependencies extends JobRunDependencies {
   lease: Lease;
   wakeUp: WakeUp;
-  handlers: ReadonlyMap<string, JobHandler>;
+  /** Where the jobs of isolated types run; null: in this process, like all others. */
+  hosts: JobHostPool | null;
   /** Null: every queue. */
   queues: readonly string[] | null;
-  /** Null when the account is gone or disabled. */
-  resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap'>): Promise<Subject | null>;
   concurrency: number;
-  jobTimeoutMs: number;
-  /** How long a handler may go on after it was told to stop before it is given up. */
-  abortGraceMs: number;
-  /** Called once when a handler was given up: the process should be replaced. */
+  /** Called once when a handler in this process was given up: the process should be replaced. */
   onStuck(): void;
 }
 
@@ -51,7 +45,7 @@ const CHORES_MS = 100;
  */
 export class JobRunner {
   readonly #deps: JobRunnerDependencies;
-  readonly #running = new Map<string, JobRun>();
+  readonly #running = new Map<string, Run>();
   readonly #paces = new Paces();
   /** Ended jobs whose outcome is not stored yet; kept until a transaction with it has committed. */
   #unsettled: Settlement[] = [];
@@ -170,18 +164,21 @@ export class JobRunner {
     return [rescueJobs(), promoteDueJobs()];
   }
 
-  /** A job that has crashed before runs with nothing beside it, so that it cannot take innocent ones with it again. */
+  /**
+   * A job that has crashed before runs with nothing beside it, so that it cannot take innocent ones with it again: it waits
+   * for the running ones, and nothing else is begun meanwhile. One that has a process of its own needs no such care.
+   */
   #claim(): { statement: Statement; asked: number; queues: string[] } | null {
     const { workerId } = this.#deps.lease;
     const runnable = this.#runnable;
     if (workerId === null || runnable === null || !this.#mayClaim()) return null;
-    if (runnable.suspects.length > 0) {
-      if (this.#running.size > 0) return null;
-      const queues = queuesOf(runnable.suspects);
+    const suspects = runnable.suspects.filter((line) => this.#mayBeginSuspect(line.jobType));
+    if (suspects.length > 0) {
       // Asked for more than one, so that the next look tells whether there are others.
-      return { statement: claimSuspect(workerId, runnable.suspects), asked: 2, queues };
+      return { statement: claimSuspect(workerId, suspects), asked: 2, queues: queuesOf(suspects) };
     }
-    const lines = runnable.lines.filter((line) => this.#roomFor(line.jobType) > 0);
+    const isDraining = runnable.suspects.some((line) => !this.#isIsolated(line.jobType));
+    const lines = isDraining ? [] : runnable.lines.filter((line) => this.#roomFor(line.jobType) > 0);
     if (lines.length === 0) {
       this.#runnable = null;
       return null;
@@ -202,7 +199,7 @@ export class JobRunner {
   }
 
   #begin(job: ClaimedJob): void {
-    const run = new JobRun(job, this.#deps);
+    const run = this.#newRun(job);
     const key = `${job.seq}:${job.fence}`;
     this.#running.set(key, run);
     void run.execute().then((outcome) => {
@@ -213,6 +210,16 @@ export class JobRunner {
       this.#unsettled.push({ job, outcome });
       this.#deps.wakeUp.now();
     });
+  }
+
+  #newRun(job: ClaimedJob): Run {
+    const { hosts, handlers, jobTimeoutMs } = this.#deps;
+    if (hosts === null || !this.#isIsolated(job.jobType)) return new JobRun(job, this.#deps);
+    return new HostedRun(job, { hosts, timeoutMs: handlers.get(job.jobType)?.timeoutMs ?? jobTimeoutMs });
+  }
+
+  #isIsolated(jobType: string): boolean {
+    return this.#deps.hosts !== null && this.#deps.handlers.get(jobType)?.isolated === true;
   }
 
   #giveBack(job: ClaimedJob): void {
@@ -244,7 +251,11 @@ export class JobRunner {
 
   #isAlone(): boolean {
     const [only] = this.#running.values();
-    return only !== undefined && only.job.crashes > 0;
+    return only !== undefined && only.job.crashes > 0 && !this.#isIsolated(only.job.jobType);
+  }
+
+  #mayBeginSuspect(jobType: string): boolean {
+    return this.#isIsolated(jobType) ? this.#roomFor(jobType) > 0 : this.#running.size === 0;
   }
 
   #freeSlots(): number {
