@@ -106,6 +106,8 @@ export async function openLibrary({ reading = readHere }: LibraryOptions = {}): 
         log: { info() {}, warn() {} },
         progress() {},
         write: (statements) => db.batch(statements),
+        spawn: () => Promise.reject(new Error('Nothing here runs children')),
+        children: async () => [],
       });
       return result.chunks as number;
     },

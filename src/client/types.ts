@@ -63,7 +63,22 @@ export type JobStatus = 'pending' | 'processing' | 'completed' | 'failed' | 'can
 export interface Job {
   job_id: string;
   job_type: string;
+  queue: string;
   status: JobStatus;
+  /** Why a pending job does not run at this moment; null for any other. */
+  reason:
+    | 'in_line'
+    | 'scheduled'
+    | 'waiting_for_key'
+    | 'waiting_for_rate'
+    | 'waiting_for_children'
+    | 'paused'
+    | 'no_worker'
+    | null;
+  /** Lower runs first. */
+  priority: number;
+  parent_id: string | null;
+  open_children: number;
   progress: { stage: string; done: number; total: number } | null;
   result: Record<string, unknown> | null;
   error: { code: string; message: string; retryable: boolean } | null;

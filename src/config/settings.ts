@@ -108,6 +108,21 @@ export const SETTINGS = {
     'How long a silent worker keeps its jobs before others take them over.',
   ),
   JOB_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'milliseconds', 'Longest run of one attempt of a job.'),
+  JOB_RETENTION_DAYS: integer(30, 1, 3_650, 'days', 'How long finished jobs are kept.'),
+  JOB_RETENTION_COUNT: integer(
+    1_000_000,
+    0,
+    100_000_000,
+    'jobs',
+    'Most finished jobs that are kept; the oldest go first.',
+  ),
+  JOB_MEMORY_MB: integer(
+    2048,
+    256,
+    1_048_576,
+    'MiB',
+    'Most memory of one job; the files it parses have a limit of their own.',
+  ),
   SHUTDOWN_GRACE_MS: integer(
     10_000,
     100,

@@ -18,6 +18,7 @@ import { documentRoutes } from './routes/documents/routes.ts';
 import { healthRoutes, type ReadinessChecks } from './routes/health/routes.ts';
 import { ingestRoutes } from './routes/ingest/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
+import { queueRoutes } from './routes/queues/routes.ts';
 import { searchRoutes } from './routes/search/routes.ts';
 
 export interface AppDependencies {
@@ -91,6 +92,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     authRoutes(routes, deps.auth);
     ingestRoutes(routes, { ...deps, db: deps.answers.db });
     jobRoutes(routes, { db: deps.answers.db, stopping: deps.stopping });
+    queueRoutes(routes, { db: deps.answers.db });
     documentRoutes(routes, { db: deps.answers.db, storage: deps.storage });
     searchRoutes(routes, deps.answers);
     routes.get(

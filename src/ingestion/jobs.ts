@@ -30,6 +30,7 @@ type IngestPayload = z.infer<typeof ingestPayload>;
 export function ingestHandler(deps: PipelineDependencies): JobHandler<IngestPayload> {
   return {
     payload: ingestPayload,
+    isolated: true,
     async run(payload, context) {
       try {
         return await build(deps, payload, context);

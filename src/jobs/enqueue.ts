@@ -18,6 +18,16 @@ export interface EnqueueRequest {
   delayMs?: number;
   /** While a job with this key is waiting or running, another one is not added. */
   uniqueKey?: string;
+  /** Default `default`. Workers may be told to serve certain queues only. */
+  queue?: string;
+  /** Whose share of the queue it uses: the tenants of a queue take turns. Default: the owner. */
+  tenant?: string;
+  /** No more than `max` jobs with this key run at a time. */
+  limit?: { key: string; max: number };
+  /** Jobs with this key start at least `intervalMs` apart, after up to `burst` at once (default 1). */
+  rate?: { key: string; intervalMs: number; burst?: number };
+  /** The job that waits for this one; see `JobContext.spawn`. */
+  parentId?: string;
 }
 
 export interface Enqueued {
@@ -32,7 +42,7 @@ export interface Enqueued {
 export function enqueueJob(request: EnqueueRequest): Enqueued {
   const jobId = newId();
   const pollToken = request.onBehalfOf.via === 'guest' ? randomBytes(32).toString('base64url') : null;
-  const statement = insertJob({
+  const statements = insertJob({
     jobId,
     jobType: request.jobType,
     payload: request.payload,
@@ -45,8 +55,13 @@ export function enqueueJob(request: EnqueueRequest): Enqueued {
     maxAttempts: request.maxAttempts ?? 5,
     delayMs: request.delayMs ?? 0,
     uniqueKey: request.uniqueKey ?? null,
+    queue: request.queue ?? 'default',
+    tenant: request.tenant ?? request.onBehalfOf.ownerId ?? '',
+    limit: request.limit ?? null,
+    rate: request.rate === undefined ? null : { burst: 1, ...request.rate },
+    parentId: request.parentId ?? null,
   });
-  return { jobId, pollToken, statements: [statement] };
+  return { jobId, pollToken, statements };
 }
 
 export function hashPollToken(token: string): string {

@@ -1,28 +1,85 @@
-export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
-export { GiveUp, type JobContext, type JobHandler, type JobLogger, RetryLater } from './handler.ts';
-export type { ClaimedJob, Job, JobError, JobProgress, JobStatus, Outcome } from './job.ts';
-export { outcomeOf } from './outcome.ts';
 export {
   cancelJob,
+  type DeadLetterFilter,
+  expireResults,
+  LOG_SLICE,
+  pauseJobs,
+  pruneByAge,
+  pruneLanes,
+  pruneRates,
+  pruneScheduleFires,
+  pruneUpTo,
+  type QueueState,
+  resumeJobs,
+  retryJob,
+  SLICE,
+  selectFirstSurplus,
+  selectQueueNames,
+  selectQueues,
+  WHOLE_QUEUE,
+} from './control/queries.ts';
+export { redriveDeadLetters } from './control/redrive.ts';
+export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
+export {
+  type ChildRequest,
+  GiveUp,
+  type JobContext,
+  type JobHandler,
+  type JobLogger,
+  RetryLater,
+  WaitForChildren,
+} from './handler.ts';
+export { insertIdempotentAnswer, pruneIdempotentAnswers, selectIdempotentAnswer } from './idempotency/queries.ts';
+export type {
+  ClaimedJob,
+  Job,
+  JobError,
+  JobProgress,
+  Outcome,
+  PlaceInLine,
+  Settlement,
+  TimelineEvent,
+} from './job.ts';
+export { outcomeOf } from './outcome.ts';
+export {
+  advanceTurns,
   claimJobs,
+  claimSuspect,
+  countOpenChildren,
   deleteDeadWorkers,
   deleteWorker,
   extendLease,
-  hasRunnableJob,
-  insertIdempotentAnswer,
+  insertLogLines,
   insertWorker,
-  type JobAudience,
-  type JobFilter,
+  type Line,
   promoteDueJobs,
+  type Runnable,
+  recordPace,
   releaseUnheld,
   requireClaim,
   rescueJobs,
-  retryJob,
   selectCancelRequests,
-  selectIdempotentAnswer,
-  selectJob,
-  selectJobs,
-  settleJob,
+  selectPayload,
+  selectRunnable,
+  settleJobs,
   toClaimedJob,
   updateProgress,
 } from './queries.ts';
+export {
+  type FiringReport,
+  fireDueSchedules,
+  listSchedules,
+  type NewSchedule,
+  upsertSchedule,
+} from './schedule/schedule.ts';
+export {
+  type JobAudience,
+  type JobFilter,
+  type JobLogLine,
+  selectChildren,
+  selectJob,
+  selectJobLog,
+  selectJobs,
+  selectPlace,
+  selectTimeline,
+} from './watch/queries.ts';

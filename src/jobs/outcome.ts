@@ -1,5 +1,5 @@
-import { AppError } from '../errors/app-error.ts';
-import { GiveUp, RetryLater } from './handler.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
+import { GiveUp, RetryLater, WaitForChildren } from './handler.ts';
 import type { JobError, Outcome } from './job.ts';
 
 const BASE_DELAY_MS = 2_000;
@@ -8,6 +8,8 @@ const MAX_DELAY_MS = 15 * 60_000;
 /** What an error thrown by a handler means for its job. `random` is 0..1, for the jitter. */
 export function outcomeOf(error: unknown, attempt: number, random: number = Math.random()): Outcome {
   if (error instanceof RetryLater) return { kind: 'released', delayMs: error.delayMs };
+  if (error instanceof WaitForChildren) return { kind: 'parked' };
+  if (hasCode(error, 'job_cancelled')) return { kind: 'cancelled' };
   const jobError = toJobError(error);
   if (error instanceof GiveUp || !jobError.retryable)
     return { kind: 'failed', error: { ...jobError, retryable: false } };

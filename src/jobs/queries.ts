@@ -1,16 +1,24 @@
 import { type Database, requireThat } from '../db/database.ts';
 import { joinSql, literal, now, type Row, type Sql, type Statement, sql } from '../db/sql.ts';
-import type { ClaimedJob, Job, Outcome } from './job.ts';
+import type { ClaimedJob, JobProgress, Outcome, Settlement } from './job.ts';
 
 const MAX_CRASHES = 3;
 /** Delay before a job whose worker died runs again; it doubles with each crash, so a poison job does not kill a fleet. */
 const RESCUE_DELAY_MS = 1_000;
 /** Rows one maintenance statement touches, so that no transaction grows long. */
 const MAINTENANCE_BATCH = 500;
+/** Longer JSON lies in a side row: an UPDATE writes the whole row again (research: no gain below 1 KB, 4 x at 100 KB). */
+const MAX_INLINE_CHARS = 2_048;
+/** A job that is snoozed for ever would grow for ever; its end is always recorded. */
+const MAX_TIMELINE_CHARS = 8_192;
+/** What one job moves its tenant's tag on, divided by the tenant's weight. */
+const FAIR_STEP = 1_000;
 
 export interface NewJob {
   jobId: string;
   jobType: string;
+  queue: string;
+  tenant: string;
   payload: unknown;
   ownerId: string | null;
   via: ClaimedJob['via'];
@@ -21,20 +29,72 @@ export interface NewJob {
   maxAttempts: number;
   delayMs: number;
   uniqueKey: string | null;
+  limit: { key: string; max: number } | null;
+  rate: { key: string; intervalMs: number; burst: number } | null;
+  parentId: string | null;
 }
 
-export function insertJob(job: NewJob): Statement {
-  return sql`INSERT INTO jobs (job_id, job_type, payload, owner_id, via, level_cap, trace, poll_token_hash, priority,
-      max_attempts, unique_key, wait, run_at, created_at, updated_at)
-    VALUES (${job.jobId}, ${job.jobType}, ${JSON.stringify(job.payload)}, ${job.ownerId}, ${job.via}, ${job.levelCap},
-      ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts}, ${job.uniqueKey},
-      ${job.delayMs > 0 ? 'time' : null}, ${now} + ${job.delayMs}, ${now}, ${now})
-    ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing') DO NOTHING`;
+/** The job, its tenant's turn in the queue, and its rate where it has one. Does nothing while its unique key is in use. */
+export function insertJob(job: NewJob): Statement[] {
+  const payload = JSON.stringify(job.payload);
+  const isLarge = payload.length > MAX_INLINE_CHARS;
+  const wait = job.delayMs > 0 ? 'time' : job.limit !== null ? 'key' : job.rate !== null ? 'rate' : null;
+  return [
+    ...(job.queue === 'default'
+      ? []
+      : [sql`INSERT INTO job_queues (queue) VALUES (${job.queue}) ON CONFLICT DO NOTHING`]),
+    sql`INSERT INTO job_lanes (queue, tenant, last_vt)
+      VALUES (${job.queue}, ${job.tenant}, (SELECT vt FROM job_queues WHERE queue = ${job.queue}) + ${literal(FAIR_STEP)})
+      ON CONFLICT DO UPDATE SET last_vt = ${literal(FAIR_STEP)} / weight
+        + max(last_vt, (SELECT vt FROM job_queues WHERE queue = ${job.queue}))`,
+    ...(job.rate === null ? [] : [upsertRate(job.rate)]),
+    sql`INSERT INTO jobs (job_id, job_type, queue, tenant, payload, owner_id, via, level_cap, trace, poll_token_hash, priority,
+        max_attempts, unique_key, limit_key, limit_max, rate_key, parent_id, vt, wait, run_at, timeline, created_at, updated_at)
+      VALUES (${job.jobId}, ${job.jobType}, ${job.queue}, ${job.tenant}, ${isLarge ? null : payload}, ${job.ownerId},
+        ${job.via}, ${job.levelCap}, ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts},
+        ${job.uniqueKey}, ${job.limit?.key ?? null}, ${job.limit?.max ?? null}, ${job.rate?.key ?? null}, ${job.parentId},
+        (SELECT last_vt FROM job_lanes WHERE queue = ${job.queue} AND tenant = ${job.tenant}),
+        ${wait}, ${now} + ${job.delayMs}, ${entry('enqueued', sql`NULL`)}, ${now}, ${now})
+      ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing') DO NOTHING`,
+    ...(isLarge ? [insertBlob(job.jobId, payload)] : []),
+  ];
 }
 
-export function insertWorker(worker: { workerId: string; host: string; pid: number; leaseMs: number }): Statement {
-  return sql`INSERT INTO workers (worker_id, host, pid, started_at, lease_until)
-    VALUES (${worker.workerId}, ${worker.host}, ${worker.pid}, ${now}, ${now} + ${worker.leaseMs})`;
+function upsertRate(rate: NonNullable<NewJob['rate']>): Statement {
+  return sql`INSERT INTO job_rates (rate_key, interval_ms, burst) VALUES (${rate.key}, ${rate.intervalMs}, ${rate.burst})
+    ON CONFLICT DO UPDATE SET interval_ms = excluded.interval_ms, burst = excluded.burst`;
+}
+
+function insertBlob(jobId: string, payload: string): Statement {
+  return sql`INSERT INTO job_blobs (seq, kind, body) SELECT seq, 'payload', ${payload} FROM jobs WHERE job_id = ${jobId}`;
+}
+
+/** A piece of a timeline: what happened at this instant. */
+function entry(event: string, detail: Sql): Sql {
+  return sql`',[' || ${now} || ${`,"${event}",`} || json_quote(${detail}) || ']'`;
+}
+
+function withEntry(event: string, detail: Sql = sql`NULL`, isLast = false): Sql {
+  if (isLast) return sql`timeline = timeline || ${entry(event, detail)}`;
+  return sql`timeline = CASE WHEN length(timeline) < ${literal(MAX_TIMELINE_CHARS)}
+    THEN timeline || ${entry(event, detail)} ELSE timeline END`;
+}
+
+export interface WorkerRow {
+  workerId: string;
+  host: string;
+  pid: number;
+  /** Null: every queue. */
+  queues: readonly string[] | null;
+  jobTypes: readonly string[];
+  leaseMs: number;
+}
+
+export function insertWorker(worker: WorkerRow): Statement {
+  return sql`INSERT INTO workers (worker_id, host, pid, queues, job_types, started_at, lease_until)
+    VALUES (${worker.workerId}, ${worker.host}, ${worker.pid},
+      ${worker.queues === null ? null : JSON.stringify(worker.queues)}, ${JSON.stringify(worker.jobTypes)},
+      ${now}, ${now} + ${worker.leaseMs})`;
 }
 
 /** No row comes back when the lease has run out: then others may already hold this worker's jobs. */
@@ -55,42 +115,111 @@ export function deleteWorker(workerId: string): Statement {
 /** Dead workers' rows are kept while any job names them, so that rescue can tell a dead worker from a foreign one. */
 export function deleteDeadWorkers(): Statement {
   return sql`DELETE FROM workers WHERE lease_until < ${now} - 3600000
-    AND NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'processing' AND jobs.worker_id = workers.worker_id)`;
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'processing' AND jobs.worker_id = workers.worker_id)
+    RETURNING worker_id`;
+}
+
+/** Jobs of one type in one queue: what a worker can ask for. */
+export interface Line {
+  queue: string;
+  jobType: string;
+}
+
+const CLAIMED_COLUMNS = sql`seq, fence, job_id, job_type, queue, payload, attempts, max_attempts, crashes, owner_id, via,
+  level_cap, trace, priority, vt, ${now} - run_at AS waited_ms`;
+
+/**
+ * Takes up to `limit` runnable jobs of these lines for a worker whose lease is valid at this instant, best priority first,
+ * then by the tenants' turns. `caps` bounds the jobs of a type. With `rated`, jobs whose rate lets them start now as well.
+ * Raising the fence is what makes every later write of an earlier holder miss.
+ */
+export function claimJobs(
+  workerId: string,
+  lines: readonly Line[],
+  limit: number,
+  options: { caps?: ReadonlyMap<string, number>; rated?: boolean } = {},
+): Statement {
+  const sources = lines.flatMap((line) => {
+    const most = Math.min(limit, options.caps?.get(line.jobType) ?? limit);
+    return most < 1 ? [] : [readyInLine(line, most)];
+  });
+  if (options.rated) sources.push(ratedInLines(lines));
+  return claimFrom(workerId, bestOf(sources, sql`priority, vt, seq`, limit));
+}
+
+/** One job that has crashed before, to be run with nothing beside it. */
+export function claimSuspect(workerId: string, lines: readonly Line[]): Statement {
+  const sources = lines.map(
+    (line) => sql`SELECT * FROM (SELECT seq, priority FROM jobs INDEXED BY jobs_suspect
+      WHERE status = 'pending' AND wait IS NULL AND crashes > 0 AND queue = ${line.queue} AND job_type = ${line.jobType}
+        AND ${isNotPaused(line)} ORDER BY priority, seq LIMIT 1)`,
+  );
+  return claimFrom(workerId, bestOf(sources, sql`priority, seq`, 1));
+}
+
+/** Each source is in order and within the limit already; of several, at most that many rows each are merged. */
+function bestOf(sources: readonly Sql[], order: Sql, limit: number): Sql {
+  if (sources.length === 1) return sources[0]!;
+  return sql`SELECT * FROM (${joinSql(sources, ' UNION ALL ')}) ORDER BY ${order} LIMIT ${literal(limit)}`;
+}
+
+function claimFrom(workerId: string, seqs: Sql): Statement {
+  return sql`UPDATE jobs SET status = 'processing', wait = NULL, fence = fence + 1, attempts = attempts + 1,
+      worker_id = ${workerId}, started_at = coalesce(started_at, ${now}), updated_at = ${now},
+      ${withEntry('claimed', sql`${workerId}`)}
+    WHERE seq IN (SELECT seq FROM (${seqs}) WHERE EXISTS
+      (SELECT 1 FROM workers WHERE worker_id = ${workerId} AND lease_until >= ${now}))
+    RETURNING ${CLAIMED_COLUMNS}`;
+}
+
+function readyInLine(line: Line, limit: number): Sql {
+  return sql`SELECT * FROM (SELECT seq, priority, vt FROM jobs INDEXED BY jobs_ready
+    WHERE status = 'pending' AND wait IS NULL AND crashes = 0 AND queue = ${line.queue} AND job_type = ${line.jobType}
+      AND ${isNotPaused(line)} ORDER BY priority, vt, seq LIMIT ${literal(limit)})`;
 }
 
 /**
- * Takes up to `limit` runnable jobs for a worker whose lease is valid at this instant. Raising the fence here is what makes
- * every later write of an earlier holder miss.
+ * Of each rate whose time has come the first in these lines: one per rate and cycle. Whoever stands in a line that is
+ * paused or served by others holds nobody else of the rate up.
  */
-export function claimJobs(workerId: string, limit: number): Statement {
-  return sql`UPDATE jobs SET status = 'processing', fence = fence + 1, attempts = attempts + 1, worker_id = ${workerId},
-      started_at = coalesce(started_at, ${now}), updated_at = ${now}
-    WHERE seq IN (
-      SELECT seq FROM jobs INDEXED BY jobs_ready WHERE status = 'pending' AND wait IS NULL
-        AND EXISTS (SELECT 1 FROM workers WHERE worker_id = ${workerId} AND lease_until >= ${now})
-      ORDER BY priority, seq LIMIT ${literal(limit)})
-    RETURNING seq, fence, job_id, job_type, payload, attempts, max_attempts, owner_id, via, level_cap, trace, priority`;
+function ratedInLines(lines: readonly Line[]): Sql {
+  const heads = lines.map(
+    (line) => sql`SELECT * FROM (SELECT seq, priority, vt FROM jobs INDEXED BY jobs_rated
+      WHERE status = 'pending' AND wait = 'rate' AND rate_key = r.rate_key AND queue = ${line.queue}
+        AND job_type = ${line.jobType} AND ${isNotPaused(line)} ORDER BY priority, vt, seq LIMIT 1)`,
+  );
+  return sql`SELECT j.seq, j.priority, j.vt FROM job_rates r CROSS JOIN jobs j ON j.seq = (
+      SELECT seq FROM (${joinSql(heads, ' UNION ALL ')}) ORDER BY priority, vt, seq LIMIT 1)
+    WHERE r.due_at - (r.burst - 1) * r.interval_ms <= ${now}`;
 }
 
-/** Jobs whose time has come become runnable. */
+function isNotPaused(line: Line): Sql {
+  return sql`NOT EXISTS (SELECT 1 FROM job_pauses WHERE queue = ${line.queue} AND job_type IN ('*', ${line.jobType}))`;
+}
+
+/** After a claim: the queue's virtual time is the tag of the latest job that was taken. */
+export function advanceTurns(workerId: string, queues: readonly string[]): Statement {
+  return sql`UPDATE job_queues SET vt = max(vt, coalesce((SELECT max(vt) FROM jobs INDEXED BY jobs_held
+      WHERE status = 'processing' AND worker_id = ${workerId} AND queue = job_queues.queue), 0))
+    WHERE queue IN (SELECT value FROM json_each(${JSON.stringify(queues)}))`;
+}
+
+/** Jobs whose time has come stand in line, or wait for their key or rate. */
 export function promoteDueJobs(): Statement {
-  return sql`UPDATE jobs SET wait = NULL, updated_at = ${now} WHERE seq IN (
+  return sql`UPDATE jobs SET wait = ${nextWait}, updated_at = ${now} WHERE seq IN (
     SELECT seq FROM jobs INDEXED BY jobs_timer WHERE status = 'pending' AND wait = 'time' AND run_at <= ${now}
     ORDER BY run_at LIMIT ${literal(MAINTENANCE_BATCH)})`;
 }
+
+/** What a pending job with nothing else to wait for waits for. */
+const nextWait = sql`CASE WHEN limit_key IS NOT NULL THEN 'key' WHEN rate_key IS NOT NULL THEN 'rate' END`;
 
 /**
  * Takes jobs from workers whose lease has run out. The lease is judged here, under the write lock: a worker that is merely
  * slow extends it or loses it, but never both. A job that keeps killing its worker ends as failed.
  */
 export function rescueJobs(): Statement {
-  const poisoned = sql`(crashes + 1 >= ${literal(MAX_CRASHES)} OR attempts >= max_attempts)`;
-  return sql`UPDATE jobs SET crashes = crashes + 1, worker_id = NULL, updated_at = ${now},
-      ${backToPending(sql`'time'`, poisoned)},
-      run_at = ${now} + ${literal(RESCUE_DELAY_MS)} * (1 << crashes),
-      error = CASE WHEN cancel_at IS NULL THEN json_object('code', 'worker_lost',
-        'message', 'The worker that ran the job is gone',
-        'retryable', json(CASE WHEN ${poisoned} THEN 'false' ELSE 'true' END)) END
+  return sql`UPDATE jobs SET ${afterCrash('worker_lost', 'The worker that ran the job is gone')}
     WHERE seq IN (
       SELECT j.seq FROM jobs j INDEXED BY jobs_held LEFT JOIN workers w ON w.worker_id = j.worker_id
       WHERE j.status = 'processing' AND j.worker_id IS NOT NULL AND (w.worker_id IS NULL OR w.lease_until < ${now})
@@ -98,9 +227,18 @@ export function rescueJobs(): Statement {
     RETURNING seq, job_id, status`;
 }
 
+function afterCrash(code: string, message: string): Sql {
+  const poisoned = sql`(crashes + 1 >= ${literal(MAX_CRASHES)} OR attempts >= max_attempts)`;
+  return sql`crashes = crashes + 1, worker_id = NULL, updated_at = ${now}, ${backToPending(sql`'time'`, poisoned)},
+    run_at = ${now} + ${literal(RESCUE_DELAY_MS)} * (1 << crashes), ${withEntry('crashed', sql`worker_id`, true)},
+    error = CASE WHEN cancel_at IS NULL THEN json_object('code', ${code}, 'message', ${message},
+      'retryable', json(CASE WHEN ${poisoned} THEN 'false' ELSE 'true' END)) END`;
+}
+
 /** Gives back what this worker is said to hold but does not: the answer of the claim was lost on the way. */
 export function releaseUnheld(workerId: string, heldSeqs: readonly number[]): Statement {
-  return sql`UPDATE jobs SET ${backToPending(sql`NULL`)}, worker_id = NULL, attempts = attempts - 1, updated_at = ${now}
+  return sql`UPDATE jobs SET ${backToPending(nextWait)}, worker_id = NULL, attempts = attempts - 1, updated_at = ${now},
+      ${withEntry('released', sql`'claim_lost'`)}
     WHERE status = 'processing' AND worker_id = ${workerId}
       AND seq NOT IN (SELECT value FROM json_each(${JSON.stringify(heldSeqs)}))`;
 }
@@ -112,213 +250,184 @@ function backToPending(wait: Sql, isExhausted: Sql = sql`0`): Sql {
       finished_at = CASE WHEN cancel_at IS NOT NULL OR ${isExhausted} THEN ${now} END`;
 }
 
-function held(job: Pick<ClaimedJob, 'seq' | 'fence'>): Sql {
+function held(job: Settlement['job']): Sql {
   return sql`seq = ${job.seq} AND fence = ${job.fence} AND status = 'processing'`;
 }
 
-/** Ends or gives back a claim. Touches nothing when the claim is no longer the job's last. */
-export function settleJob(job: Pick<ClaimedJob, 'seq' | 'fence'>, outcome: Outcome): Statement {
+/**
+ * Ends or gives back claims. Each statement answers the `seq` of what it changed; a claim that is no longer its job's last
+ * is in no answer. Completions, the bulk of all, are one statement.
+ */
+export function settleJobs(settlements: readonly Settlement[]): Statement[] {
+  const completed = settlements.flatMap(({ job, outcome }) =>
+    outcome.kind === 'completed' ? [{ job, outcome, json: JSON.stringify(outcome.result ?? null) }] : [],
+  );
+  const others = settlements.flatMap(({ job, outcome }) =>
+    outcome.kind === 'completed' ? [] : [settle(job, outcome)],
+  );
+  if (completed.length === 0) return others;
+  const large = completed.filter(({ json }) => json.length > MAX_INLINE_CHARS);
+  return [completeJobs(completed), ...large.map(({ job, json }) => storeResult(job, json)), ...others];
+}
+
+function completeJobs(
+  completed: readonly { job: Settlement['job']; outcome: Extract<Outcome, { kind: 'completed' }>; json: string }[],
+): Statement {
+  const rows = completed.map(({ job, outcome, json }) => [
+    job.seq,
+    job.fence,
+    json.length > MAX_INLINE_CHARS ? null : json,
+    outcome.resultTtlMs ?? null,
+  ]);
+  // The unary plus keeps jobs_held from being chosen, which would cost held x batch.
+  return sql`UPDATE jobs SET status = 'completed', result = v.result, result_expires_at = ${now} + v.ttl, error = NULL,
+      worker_id = NULL, finished_at = ${now}, updated_at = ${now}, ${withEntry('completed', sql`NULL`, true)}
+    FROM (SELECT value ->> 0 AS seq, value ->> 1 AS fence, value ->> 2 AS result, value ->> 3 AS ttl
+      FROM json_each(${JSON.stringify(rows)})) v
+    WHERE jobs.seq = v.seq AND jobs.fence = v.fence AND +jobs.status = 'processing' RETURNING jobs.seq AS seq`;
+}
+
+/** Behind the completion: only the claim that completed the job may say with what. */
+function storeResult(job: Settlement['job'], json: string): Statement {
+  return sql`INSERT INTO job_blobs (seq, kind, body) SELECT seq, 'result', ${json} FROM jobs
+    WHERE seq = ${job.seq} AND fence = ${job.fence} AND status = 'completed' ON CONFLICT DO NOTHING`;
+}
+
+function settle(job: Settlement['job'], outcome: Exclude<Outcome, { kind: 'completed' }>): Statement {
   switch (outcome.kind) {
-    case 'completed':
-      return sql`UPDATE jobs SET status = 'completed', result = ${JSON.stringify(outcome.result ?? null)}, error = NULL,
-        worker_id = NULL, finished_at = ${now}, updated_at = ${now} WHERE ${held(job)} RETURNING seq`;
     case 'failed':
-      return sql`UPDATE jobs SET status = 'failed', error = ${JSON.stringify(outcome.error)},
-        worker_id = NULL, finished_at = ${now}, updated_at = ${now} WHERE ${held(job)} RETURNING seq`;
+      return sql`UPDATE jobs SET status = 'failed', error = ${JSON.stringify(outcome.error)}, worker_id = NULL,
+        finished_at = ${now}, updated_at = ${now}, ${withEntry('failed', sql`${outcome.error.code}`, true)}
+        WHERE ${held(job)} RETURNING seq`;
     case 'cancelled':
-      return sql`UPDATE jobs SET status = 'cancelled', worker_id = NULL, finished_at = ${now}, updated_at = ${now}
+      return sql`UPDATE jobs SET status = 'cancelled', worker_id = NULL, finished_at = ${now}, updated_at = ${now},
+        ${withEntry('cancelled', sql`NULL`, true)} WHERE ${held(job)} RETURNING seq`;
+    case 'crashed':
+      return sql`UPDATE jobs SET ${afterCrash(outcome.error.code, outcome.error.message)}
         WHERE ${held(job)} RETURNING seq`;
     case 'retry':
       return sql`UPDATE jobs SET ${backToPending(sql`'time'`, sql`attempts >= max_attempts`)},
         run_at = ${now} + ${Math.round(outcome.delayMs)}, error = ${JSON.stringify(outcome.error)},
-        worker_id = NULL, updated_at = ${now} WHERE ${held(job)} RETURNING seq`;
+        worker_id = NULL, updated_at = ${now}, ${withEntry('attempt_failed', sql`${outcome.error.code}`, true)}
+        WHERE ${held(job)} RETURNING seq`;
     case 'released':
-      return sql`UPDATE jobs SET ${backToPending(outcome.delayMs > 0 ? sql`'time'` : sql`NULL`)},
+      return sql`UPDATE jobs SET ${backToPending(outcome.delayMs > 0 ? sql`'time'` : nextWait)},
         run_at = ${now} + ${Math.round(outcome.delayMs)}, attempts = attempts - 1,
-        worker_id = NULL, updated_at = ${now} WHERE ${held(job)} RETURNING seq`;
+        worker_id = NULL, updated_at = ${now}, ${withEntry('released')} WHERE ${held(job)} RETURNING seq`;
+    case 'parked':
+      return sql`UPDATE jobs SET ${backToPending(sql`CASE WHEN open_children > 0 THEN 'children' ELSE ${nextWait} END`)},
+        attempts = attempts - 1, worker_id = NULL, updated_at = ${now}, ${withEntry('waits_for_children')}
+        WHERE ${held(job)} RETURNING seq`;
   }
 }
 
-export function updateProgress(job: Pick<ClaimedJob, 'seq' | 'fence'>, progress: Job['progress']): Statement {
+/** After children were inserted: how many of them its parent has to wait for. */
+export function countOpenChildren(parent: Settlement['job'], parentId: string): Statement {
+  return sql`UPDATE jobs SET open_children = (SELECT count(*) FROM jobs c INDEXED BY jobs_children
+      WHERE c.parent_id = ${parentId} AND c.finished_at IS NULL), updated_at = ${now} WHERE ${held(parent)}`;
+}
+
+export function updateProgress(job: Settlement['job'], progress: JobProgress): Statement {
   return sql`UPDATE jobs SET progress = ${JSON.stringify(progress)}, updated_at = ${now} WHERE ${held(job)}`;
 }
 
 /** In front of a handler's writes: aborts them when the claim is no longer the job's last. */
-export function requireClaim(job: Pick<ClaimedJob, 'seq' | 'fence'>): Statement {
+export function requireClaim(job: Settlement['job']): Statement {
   return requireThat(sql`EXISTS (SELECT 1 FROM jobs WHERE ${held(job)})`, 'lease_lost');
 }
 
-/** Whether a worker that asks now would find something, without taking the write lock. */
-export async function hasRunnableJob(db: Database): Promise<boolean> {
-  const rows = await db.query(sql`SELECT 1 AS found WHERE
-    EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_ready WHERE status = 'pending' AND wait IS NULL)
-    OR EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_timer WHERE status = 'pending' AND wait = 'time' AND run_at <= ${now})
-    OR EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_held LEFT JOIN workers w ON w.worker_id = j.worker_id
-      WHERE j.status = 'processing' AND j.worker_id IS NOT NULL AND (w.worker_id IS NULL OR w.lease_until < ${now}))`);
-  return rows.length > 0;
+export async function selectPayload(db: Database, seq: number): Promise<unknown> {
+  const rows = await db.query<{ body: string }>(
+    sql`SELECT body FROM job_blobs WHERE seq = ${seq} AND kind = 'payload'`,
+  );
+  return rows[0] === undefined ? undefined : JSON.parse(rows[0].body);
 }
 
-/** Whose jobs a caller may see. */
-export interface JobAudience {
-  /** Everybody's, for those who administer the system. */
-  all: boolean;
-  ownerId: string | null;
-  /** SHA-256 of the token that a guest was given. */
-  pollTokenHash: string | null;
+/** What a worker would find if it asked now. */
+export interface Runnable {
+  /** Lines with jobs that may run. */
+  lines: Line[];
+  /** Some of them wait for a rate whose time has come. */
+  rated: boolean;
+  /** Lines with jobs that have crashed before. */
+  suspects: Line[];
+  /** Timers to be promoted or dead workers' jobs to be taken over: a cycle is due whatever the lines. */
+  chores: boolean;
 }
 
-function mayWatch(audience: JobAudience): Sql {
-  if (audience.all) return sql`1`;
-  const { ownerId, pollTokenHash } = audience;
-  // Left out where they cannot hold: with an OR, a list would not use the owner's index.
-  const ways = [
-    ...(ownerId === null ? [] : [sql`owner_id = ${ownerId}`]),
-    ...(pollTokenHash === null ? [] : [sql`poll_token_hash = ${pollTokenHash}`]),
-  ];
-  return ways.length === 0 ? sql`0` : joinSql(ways, ' OR ');
-}
-
-const JOB_COLUMNS = sql`seq, job_id, job_type, status, progress, result, error, attempts, max_attempts, run_at, trace,
-  created_at, updated_at, started_at, finished_at`;
-
-export async function selectJob(db: Database, jobId: string, audience: JobAudience): Promise<Job | null> {
-  const rows = await db.query(sql`SELECT ${JOB_COLUMNS} FROM jobs WHERE job_id = ${jobId} AND (${mayWatch(audience)})`);
-  return rows[0] === undefined ? null : toJob(rows[0]);
-}
-
-export interface JobFilter {
-  status: string | null;
-  jobType: string | null;
-  beforeSeq: number | null;
-  limit: number;
-}
-
-/** Newest first. `seq` is what the next page starts below. */
-export async function selectJobs(
+/** Looks without taking the write lock. `queues` null: every queue. */
+export async function selectRunnable(
   db: Database,
-  audience: JobAudience,
-  filter: JobFilter,
-): Promise<{ seq: number; job: Job }[]> {
-  const rows = await db.query(jobList(audience, filter));
-  return rows.map((row) => ({ seq: row.seq as number, job: toJob(row) }));
+  queues: readonly string[] | null,
+  jobTypes: readonly string[],
+): Promise<Runnable> {
+  const rows = await db.query<{ queue: string; job_type: string; kind: string }>(sql`
+    WITH lines AS (SELECT q.queue, t.value AS job_type FROM job_queues q CROSS JOIN json_each(${JSON.stringify(jobTypes)}) t
+      WHERE ${queues === null ? sql`1` : sql`q.queue IN (SELECT value FROM json_each(${JSON.stringify(queues)}))`}
+        AND NOT EXISTS (SELECT 1 FROM job_pauses p WHERE p.queue = q.queue AND p.job_type IN ('*', t.value)))
+    SELECT queue, job_type, 'ready' AS kind FROM lines l WHERE EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_ready
+      WHERE j.status = 'pending' AND j.wait IS NULL AND j.crashes = 0 AND j.queue = l.queue AND j.job_type = l.job_type)
+    UNION ALL
+    SELECT queue, job_type, 'suspect' FROM lines l WHERE EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_suspect
+      WHERE j.status = 'pending' AND j.wait IS NULL AND j.crashes > 0 AND j.queue = l.queue AND j.job_type = l.job_type)
+    UNION ALL
+    SELECT l.queue, l.job_type, 'rated' FROM job_rates r CROSS JOIN lines l
+      WHERE EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate')
+        AND r.due_at - (r.burst - 1) * r.interval_ms <= ${now}
+        AND EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_rated WHERE j.status = 'pending' AND j.wait = 'rate'
+          AND j.rate_key = r.rate_key AND j.queue = l.queue AND j.job_type = l.job_type)
+    UNION ALL
+    SELECT '', '', 'chore' WHERE
+      EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_timer WHERE status = 'pending' AND wait = 'time' AND run_at <= ${now})
+      OR EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_held LEFT JOIN workers w ON w.worker_id = j.worker_id
+        WHERE j.status = 'processing' AND j.worker_id IS NOT NULL AND (w.worker_id IS NULL OR w.lease_until < ${now}))`);
+  const of = (...kinds: string[]) =>
+    rows.filter(({ kind }) => kinds.includes(kind)).map(({ queue, job_type }) => ({ queue, jobType: job_type }));
+  return {
+    lines: of('ready', 'rated'),
+    rated: rows.some(({ kind }) => kind === 'rated'),
+    suspects: of('suspect'),
+    chores: rows.some(({ kind }) => kind === 'chore'),
+  };
 }
 
-export function jobList(audience: JobAudience, filter: JobFilter): Statement {
-  const conditions = [sql`(${mayWatch(audience)})`];
-  if (filter.status !== null) conditions.push(sql`status = ${filter.status}`);
-  if (filter.jobType !== null) conditions.push(sql`job_type = ${filter.jobType}`);
-  if (filter.beforeSeq !== null) conditions.push(sql`seq < ${filter.beforeSeq}`);
-  return sql`SELECT ${JOB_COLUMNS} FROM jobs WHERE ${joinSql(conditions, ' AND ')}
-    ORDER BY seq DESC LIMIT ${filter.limit}`;
+/** What this worker has lately seen of a line, mixed into what is remembered of it. */
+export function recordPace(line: Line, waitMs: number, runMs: number): Statement {
+  return sql`INSERT INTO job_paces (queue, job_type, wait_ms, run_ms, updated_at)
+    VALUES (${line.queue}, ${line.jobType}, ${waitMs}, ${runMs}, ${now})
+    ON CONFLICT DO UPDATE SET wait_ms = 0.7 * wait_ms + 0.3 * excluded.wait_ms,
+      run_ms = 0.7 * run_ms + 0.3 * excluded.run_ms, updated_at = ${now}`;
 }
 
-/** A waiting job ends at once; a running one is told with the next beat of its worker. */
-export function cancelJob(jobId: string, audience: JobAudience): Statement[] {
-  const mine = sql`job_id = ${jobId} AND (${mayWatch(audience)})`;
-  return [
-    requireThat(sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine})`, 'not_found'),
-    requireThat(
-      sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine} AND status IN ('pending', 'processing'))`,
-      'job_state_conflict',
-    ),
-    sql`UPDATE jobs SET cancel_at = coalesce(cancel_at, ${now}), updated_at = ${now},
-        finished_at = CASE WHEN status = 'pending' THEN ${now} END,
-        wait = NULL,
-        status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
-      WHERE ${mine} AND status IN ('pending', 'processing')`,
-  ];
+/** Lines carry their age, not an instant: those of a job are in order on whatever machine it ran. */
+export function insertLogLines(
+  job: Settlement['job'],
+  lines: readonly { n: number; agoMs: number; level: string; message: string }[],
+): Statement {
+  const rows = lines.map((line) => [line.n, Math.round(line.agoMs), line.level, line.message]);
+  return sql`INSERT INTO job_logs (seq, n, at, level, message)
+    SELECT ${job.seq}, l.value ->> 0, ${now} - (l.value ->> 1), l.value ->> 2, l.value ->> 3 FROM json_each(${JSON.stringify(rows)}) l
+    WHERE EXISTS (SELECT 1 FROM jobs WHERE seq = ${job.seq} AND fence = ${job.fence})
+    ON CONFLICT DO NOTHING`;
 }
 
-/**
- * A failed or cancelled job runs again from where its stored stages end, with its attempts counted anew; unless another one
- * has taken up its unique key.
- */
-export function retryJob(jobId: string, audience: JobAudience): Statement[] {
-  const mine = sql`job_id = ${jobId} AND (${mayWatch(audience)})`;
-  return [
-    requireThat(sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine})`, 'not_found'),
-    requireThat(
-      sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine} AND status IN ('failed', 'cancelled'))`,
-      'job_state_conflict',
-    ),
-    requireThat(
-      sql`NOT EXISTS (SELECT 1 FROM jobs old JOIN jobs live ON live.unique_key = old.unique_key
-        WHERE old.job_id = ${jobId} AND live.status IN ('pending', 'processing'))`,
-      'job_state_conflict',
-    ),
-    sql`UPDATE jobs SET status = 'pending', wait = NULL, run_at = ${now}, attempts = 0, crashes = 0, cancel_at = NULL,
-        finished_at = NULL, error = NULL, updated_at = ${now}
-      WHERE ${mine} AND status IN ('failed', 'cancelled')`,
-  ];
-}
-
-export interface IdempotentAnswer {
-  requestHash: string;
-  answer: Record<string, unknown>;
-}
-
-export async function selectIdempotentAnswer(
-  db: Database,
-  caller: string,
-  key: string,
-): Promise<IdempotentAnswer | null> {
-  const rows = await db.query(sql`SELECT request_hash, answer FROM idempotency_keys
-    WHERE caller = ${caller} AND idempotency_key = ${key} AND expires_at > ${now}`);
-  const row = rows[0];
-  return row === undefined
-    ? null
-    : { requestHash: row.request_hash as string, answer: JSON.parse(row.answer as string) };
-}
-
-const IDEMPOTENCY_MS = 24 * 3_600_000;
-
-/** Fails its batch with a unique constraint when the key is in use, so that of two equal requests one does the work. */
-export function insertIdempotentAnswer(entry: {
-  caller: string;
-  key: string;
-  requestHash: string;
-  answer: unknown;
-}): Statement[] {
-  return [
-    sql`DELETE FROM idempotency_keys WHERE expires_at <= ${now}`,
-    sql`INSERT INTO idempotency_keys (caller, idempotency_key, request_hash, answer, expires_at)
-      VALUES (${entry.caller}, ${entry.key}, ${entry.requestHash}, ${JSON.stringify(entry.answer)}, ${now} + ${IDEMPOTENCY_MS})`,
-  ];
-}
-
-export function toClaimedJob(row: Row): ClaimedJob & { priority: number } {
+export function toClaimedJob(row: Row): ClaimedJob {
   return {
     seq: row.seq as number,
     fence: row.fence as number,
     jobId: row.job_id as string,
     jobType: row.job_type as string,
-    payload: JSON.parse(row.payload as string),
+    queue: row.queue as string,
+    payload: row.payload === null ? undefined : JSON.parse(row.payload as string),
     attempt: row.attempts as number,
     maxAttempts: row.max_attempts as number,
+    crashes: row.crashes as number,
     ownerId: row.owner_id as string | null,
     via: row.via as ClaimedJob['via'],
     levelCap: row.level_cap as ClaimedJob['levelCap'],
     trace: row.trace as string | null,
     priority: row.priority as number,
-  };
-}
-
-function toJob(row: Row): Job {
-  const json = (value: unknown) => (typeof value === 'string' ? JSON.parse(value) : null);
-  return {
-    jobId: row.job_id as string,
-    jobType: row.job_type as string,
-    status: row.status as Job['status'],
-    progress: json(row.progress),
-    result: json(row.result),
-    error: json(row.error),
-    attempts: row.attempts as number,
-    maxAttempts: row.max_attempts as number,
-    runAt: row.run_at as number,
-    trace: row.trace as string | null,
-    createdAt: row.created_at as number,
-    updatedAt: row.updated_at as number,
-    startedAt: row.started_at as number | null,
-    finishedAt: row.finished_at as number | null,
+    vt: row.vt as number,
+    waitedMs: Math.max(0, row.waited_ms as number),
   };
 }

@@ -1,20 +1,26 @@
 /**
- * Runs `stop` once at the first SIGTERM or SIGINT, or when the parent that started this process is gone; a second signal
- * exits at once. The promise resolves when `stop` has ended.
+ * Runs `stop` once at the first SIGTERM or SIGINT, when the parent that started this process is gone, or when `early`
+ * resolves; a second signal exits at once. The promise resolves when `stop` has ended.
  */
-export function untilStopped(stop: () => Promise<void>): Promise<void> {
+export function untilStopped(stop: () => Promise<void>, early?: Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
+    let signals = 0;
     const begin = () => {
-      if (stopping) process.exit(1);
+      if (stopping) return;
       stopping = true;
       stop().then(resolve, reject);
     };
-    process.on('SIGTERM', begin);
-    process.on('SIGINT', begin);
+    const onSignal = () => {
+      if (++signals > 1) process.exit(1);
+      begin();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
     process.on('disconnect', begin);
     // The parent may have gone before anybody listened. Undefined: there never was one.
     if (process.connected === false) begin();
+    void early?.then(begin);
   });
 }
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { pooledRandomBytes } from '../base/random.ts';
 
 /** Where in a trace we are (W3C Trace Context, level 1). */
 export interface TraceContext {
@@ -12,7 +12,7 @@ export interface TraceContext {
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
 export function newTrace(): TraceContext {
-  return { traceId: randomBytes(16).toString('hex'), spanId: newSpanId(), sampled: true };
+  return { traceId: pooledRandomBytes(16).toString('hex'), spanId: newSpanId(), sampled: true };
 }
 
 /** The caller's trace with a span of our own, or null where the header is absent or malformed. */
@@ -32,5 +32,5 @@ export function traceIdIn(traceparent: string | null): string | null {
 }
 
 function newSpanId(): string {
-  return randomBytes(8).toString('hex');
+  return pooledRandomBytes(8).toString('hex');
 }

@@ -5,6 +5,7 @@ import { createPipeline, ingestHandler, reindexHandler } from '../ingestion/jobs
 import type { JobHandler } from '../jobs/index.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import type { Storage } from '../storage/index.ts';
+import { MAINTENANCE, maintenanceHandler } from './maintenance.ts';
 
 export interface HandlerDependencies {
   db: Database;
@@ -26,9 +27,11 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
     parseTimeoutMs: config.parseTimeoutMs,
     parseMemoryMb: config.parseMemoryMb,
   });
+  const retention = { days: config.jobRetentionDays, count: config.jobRetentionCount };
   return new Map<string, JobHandler>([
     ['ingest', ingestHandler(pipeline) as JobHandler],
     ['reindex', reindexHandler(pipeline) as JobHandler],
     ['delete_files', deleteFilesHandler(deps) as JobHandler],
+    [MAINTENANCE, maintenanceHandler(deps, retention) as JobHandler],
   ]);
 }

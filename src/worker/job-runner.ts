@@ -1,63 +1,67 @@
-import type { Subject } from '../access/index.ts';
-import type { Database, Row, Statement } from '../db/database.ts';
-import { AppError, hasCode } from '../errors/app-error.ts';
+import type { Row, Statement } from '../db/database.ts';
+import { AppError } from '../errors/app-error.ts';
 import {
+  advanceTurns,
   type ClaimedJob,
   claimJobs,
-  type JobHandler,
-  type Outcome,
-  outcomeOf,
+  claimSuspect,
   promoteDueJobs,
+  type Runnable,
   releaseUnheld,
-  requireClaim,
   rescueJobs,
-  settleJob,
+  type Settlement,
+  selectRunnable,
+  settleJobs,
   toClaimedJob,
-  updateProgress,
 } from '../jobs/index.ts';
-import { activeTrace, type Logger } from '../telemetry/logger.ts';
-import { continueTrace, newTrace } from '../telemetry/trace-context.ts';
-import { JobProgressWriter } from './job-progress.ts';
+import { HostedRun } from './hosted-run.ts';
+import type { JobHostPool } from './job-host-pool.ts';
+import { JobRun, type JobRunDependencies } from './job-run.ts';
 import type { Lease } from './lease.ts';
+import { Paces } from './paces.ts';
+import type { Run } from './run.ts';
 import type { WakeUp } from './wake-up.ts';
 
-export interface JobRunnerDependencies {
-  db: Database;
-  log: Logger;
+export interface JobRunnerDependencies extends JobRunDependencies {
   lease: Lease;
   wakeUp: WakeUp;
-  handlers: ReadonlyMap<string, JobHandler>;
-  /** Null when the account is gone or disabled. */
-  resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap'>): Promise<Subject | null>;
+  /** Where the jobs of isolated types run; null: in this process, like all others. */
+  hosts: JobHostPool | null;
+  /** Null: every queue. */
+  queues: readonly string[] | null;
   concurrency: number;
-  jobTimeoutMs: number;
+  /** Called once when a handler in this process was given up: the process should be replaced. */
+  onStuck(): void;
 }
 
-interface RunningJob {
-  job: ClaimedJob;
-  abort: AbortController;
-}
+/** What was runnable may have changed after this long, even while every claim is full. */
+const LOOK_AGAIN_MS = 50;
+/** Timers and dead workers are looked after this often, by whoever has a cycle anyway. */
+const CHORES_MS = 100;
 
 /**
- * Claims jobs and runs them. Every cycle is one transaction that settles what has ended, promotes timers, rescues the jobs
- * of dead workers and claims as many jobs as there are free slots.
+ * Claims jobs and runs them. Every cycle is one transaction that settles what has ended and claims as many jobs as there
+ * are free slots; now and then it also promotes timers and rescues the jobs of dead workers.
  */
 export class JobRunner {
   readonly #deps: JobRunnerDependencies;
-  readonly #running = new Map<string, RunningJob>();
+  readonly #running = new Map<string, Run>();
+  readonly #paces = new Paces();
   /** Ended jobs whose outcome is not stored yet; kept until a transaction with it has committed. */
-  #unsettled: { job: ClaimedJob; outcome: Outcome }[] = [];
+  #unsettled: Settlement[] = [];
+  #runnable: Runnable | null = null;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #choresAt = Number.NEGATIVE_INFINITY;
   #stopping = false;
   #loop: Promise<void> | null = null;
   #graceIsOver = false;
   #reconcileNext = false;
+  #isStuck = false;
 
   constructor(deps: JobRunnerDependencies) {
     this.#deps = deps;
-    deps.lease.onLost(() => this.#abortAll(new AppError('lease_lost')));
-    deps.lease.onCancel((seq, fence) =>
-      this.#running.get(`${seq}:${fence}`)?.abort.abort(new AppError('job_cancelled')),
-    );
+    deps.lease.onLost(() => this.#abandonAll(new AppError('lease_lost')));
+    deps.lease.onCancel((seq, fence) => this.#running.get(`${seq}:${fence}`)?.abort(new AppError('job_cancelled')));
     deps.lease.onBeat(() => {
       this.#reconcileNext = true;
       deps.wakeUp.now();
@@ -88,7 +92,7 @@ export class JobRunner {
     while (!this.#isDone()) {
       try {
         await this.#cycle();
-        if (!this.#isDone()) await this.#deps.wakeUp.wait({ mayClaim: this.#mayClaim() });
+        if (!this.#isDone()) await this.#wait();
       } catch (error) {
         // What could not be written is still in #unsettled and goes with the next cycle.
         this.#deps.log.error({ event: 'worker.cycle_failed', err: error }, 'a worker cycle failed');
@@ -104,23 +108,47 @@ export class JobRunner {
     return this.#stopping && this.#running.size === 0 && this.#unsettled.length === 0;
   }
 
+  async #wait(): Promise<void> {
+    // A full claim says that there is more.
+    if (this.#mayClaim() && this.#runnable !== null) return;
+    await this.#deps.wakeUp.wait(this.#mayClaim() ? () => this.#look() : null);
+  }
+
+  async #look(): Promise<boolean> {
+    const found = await selectRunnable(this.#deps.db, this.#deps.queues, [...this.#deps.handlers.keys()]);
+    const isWorthwhile = found.chores || found.lines.length > 0 || found.suspects.length > 0;
+    this.#runnable = isWorthwhile ? found : null;
+    this.#lookedAt = performance.now();
+    return isWorthwhile;
+  }
+
   async #cycle(): Promise<void> {
+    if (this.#mayClaim() && performance.now() - this.#lookedAt > LOOK_AGAIN_MS) await this.#look();
     // A copy: jobs that end while the transaction runs are not in it.
     const settling = [...this.#unsettled];
-    const before = [...settling.map(({ job, outcome }) => settleJob(job, outcome)), ...this.#reconciliation(settling)];
-    const claiming = this.#claim();
-    if (before.length + claiming.length === 0) return;
-    const results = await this.#deps.db.batch([...before, ...claiming]);
+    const ends = settleJobs(settling);
+    const chores = [...this.#reconciliation(settling), ...this.#chores()];
+    const claim = this.#claim();
+    const after = claim === null ? [] : [advanceTurns(this.#deps.lease.workerId!, claim.queues)];
+    const statements = [
+      ...ends,
+      ...chores,
+      ...(claim === null ? [] : [claim.statement]),
+      ...after,
+      ...this.#paces.take(),
+    ];
+    if (statements.length === 0) return;
+    const results = await this.#deps.db.batch(statements);
     this.#unsettled = this.#unsettled.filter((entry) => !settling.includes(entry));
-    for (const [index, { job, outcome }] of settling.entries()) {
-      if (results[index]!.length === 0) this.#reportStale(job, outcome);
-    }
-    const [rescued = [], , claimed = []] = results.slice(before.length);
-    for (const row of rescued) this.#reportRescued(row);
+    this.#reportStale(settling, results.slice(0, ends.length).flat());
+    for (const row of results.slice(ends.length, ends.length + chores.length).flat()) this.#reportRescued(row);
+    if (claim === null) return;
+    const claimed = results[ends.length + chores.length]!;
+    if (claimed.length < claim.asked) this.#runnable = null;
     this.#beginAll(claimed.map(toClaimedJob));
   }
 
-  #reconciliation(settling: readonly { job: ClaimedJob }[]): Statement[] {
+  #reconciliation(settling: readonly Settlement[]): Statement[] {
     const { workerId } = this.#deps.lease;
     if (!this.#reconcileNext || workerId === null) return [];
     this.#reconcileNext = false;
@@ -128,19 +156,70 @@ export class JobRunner {
     return [releaseUnheld(workerId, held)];
   }
 
-  #claim(): Statement[] {
+  #chores(): Statement[] {
+    if (!this.#mayClaim()) return [];
+    const isDue = this.#runnable?.chores === true || performance.now() - this.#choresAt > CHORES_MS;
+    if (!isDue) return [];
+    this.#choresAt = performance.now();
+    return [rescueJobs(), promoteDueJobs()];
+  }
+
+  /**
+   * A job that has crashed before runs with nothing beside it, so that it cannot take innocent ones with it again: it waits
+   * for the running ones, and nothing else is begun meanwhile. One that has a process of its own needs no such care.
+   */
+  #claim(): { statement: Statement; asked: number; queues: string[] } | null {
     const { workerId } = this.#deps.lease;
-    if (workerId === null || !this.#mayClaim()) return [];
-    return [rescueJobs(), promoteDueJobs(), claimJobs(workerId, this.#freeSlots())];
+    const runnable = this.#runnable;
+    if (workerId === null || runnable === null || !this.#mayClaim()) return null;
+    const suspects = runnable.suspects.filter((line) => this.#mayBeginSuspect(line.jobType));
+    if (suspects.length > 0) {
+      // Asked for more than one, so that the next look tells whether there are others.
+      return { statement: claimSuspect(workerId, suspects), asked: 2, queues: queuesOf(suspects) };
+    }
+    const isDraining = runnable.suspects.some((line) => !this.#isIsolated(line.jobType));
+    const lines = isDraining ? [] : runnable.lines.filter((line) => this.#roomFor(line.jobType) > 0);
+    if (lines.length === 0) {
+      this.#runnable = null;
+      return null;
+    }
+    const asked = this.#freeSlots();
+    const caps = new Map(lines.map(({ jobType }) => [jobType, this.#roomFor(jobType)]));
+    const statement = claimJobs(workerId, lines, asked, { caps, rated: runnable.rated });
+    return { statement, asked, queues: queuesOf(lines) };
   }
 
   /** RETURNING has no order of its own. */
-  #beginAll(claimed: (ClaimedJob & { priority: number })[]): void {
-    claimed.sort((a, b) => a.priority - b.priority || a.seq - b.seq);
+  #beginAll(claimed: ClaimedJob[]): void {
+    claimed.sort((a, b) => a.priority - b.priority || a.vt - b.vt || a.seq - b.seq);
     for (const job of claimed) {
       if (this.#stopping) this.#giveBack(job);
       else this.#begin(job);
     }
+  }
+
+  #begin(job: ClaimedJob): void {
+    const run = this.#newRun(job);
+    const key = `${job.seq}:${job.fence}`;
+    this.#running.set(key, run);
+    void run.execute().then((outcome) => {
+      if (run.isGivenUp) this.#becomeStuck();
+      // Not in the map any more: the job was released or the lease was lost meanwhile, and its outcome is not ours to write.
+      if (!this.#running.delete(key)) return;
+      this.#paces.note(job, run.ranMs);
+      this.#unsettled.push({ job, outcome });
+      this.#deps.wakeUp.now();
+    });
+  }
+
+  #newRun(job: ClaimedJob): Run {
+    const { hosts, handlers, jobTimeoutMs } = this.#deps;
+    if (hosts === null || !this.#isIsolated(job.jobType)) return new JobRun(job, this.#deps);
+    return new HostedRun(job, { hosts, timeoutMs: handlers.get(job.jobType)?.timeoutMs ?? jobTimeoutMs });
+  }
+
+  #isIsolated(jobType: string): boolean {
+    return this.#deps.hosts !== null && this.#deps.handlers.get(jobType)?.isolated === true;
   }
 
   #giveBack(job: ClaimedJob): void {
@@ -149,102 +228,64 @@ export class JobRunner {
 
   #giveBackRunning(): void {
     for (const { job } of this.#running.values()) this.#giveBack(job);
-    this.#abortAll(new AppError('lease_lost', 'The worker is stopping'));
+    this.#abandonAll(new AppError('lease_lost', 'The worker is stopping'));
+  }
+
+  #abandonAll(reason: AppError): void {
+    const running = [...this.#running.values()];
+    this.#running.clear();
+    for (const run of running) run.abort(reason);
+  }
+
+  #becomeStuck(): void {
+    if (this.#isStuck) return;
+    this.#isStuck = true;
+    this.#deps.log.error({ event: 'worker.handler_stuck' }, 'a handler ignores its signal; the process is replaced');
+    this.#deps.onStuck();
   }
 
   /** Without a lease there is nothing to ask for: the next one wakes the loop. */
   #mayClaim(): boolean {
-    return !this.#stopping && this.#freeSlots() > 0 && this.#deps.lease.workerId !== null;
+    return !this.#stopping && !this.#isAlone() && this.#freeSlots() > 0 && this.#deps.lease.workerId !== null;
+  }
+
+  #isAlone(): boolean {
+    const [only] = this.#running.values();
+    return only !== undefined && only.job.crashes > 0 && !this.#isIsolated(only.job.jobType);
+  }
+
+  #mayBeginSuspect(jobType: string): boolean {
+    return this.#isIsolated(jobType) ? this.#roomFor(jobType) > 0 : this.#running.size === 0;
   }
 
   #freeSlots(): number {
     return this.#deps.concurrency - this.#running.size;
   }
 
-  #begin(job: ClaimedJob): void {
-    const abort = new AbortController();
-    const key = `${job.seq}:${job.fence}`;
-    this.#running.set(key, { job, abort });
-    const trace = continueTrace(job.trace) ?? newTrace();
-    void activeTrace
-      .run(trace, () => this.#execute(job, abort))
-      .then((outcome) => {
-        // Not in the map any more: the job was released or the lease was lost meanwhile, and its outcome is not ours to write.
-        if (!this.#running.delete(key)) return;
-        this.#unsettled.push({ job, outcome });
-        this.#deps.wakeUp.now();
-      });
+  #roomFor(jobType: string): number {
+    const most = this.#deps.handlers.get(jobType)?.concurrency ?? this.#deps.concurrency;
+    let running = 0;
+    for (const { job } of this.#running.values()) if (job.jobType === jobType) running++;
+    return most - running;
   }
 
-  /** Never throws: every way a run can end is an outcome. */
-  async #execute(job: ClaimedJob, abort: AbortController): Promise<Outcome> {
-    const log = this.#deps.log.child({ job_id: job.jobId, job_type: job.jobType, attempt: job.attempt });
-    const timer = setTimeout(() => abort.abort(new AppError('job_timeout')), this.#deps.jobTimeoutMs);
-    const progress = new JobProgressWriter((value) => this.#deps.db.batch([updateProgress(job, value)]), log);
-    const startedAt = performance.now();
-    log.info({ event: 'job.started' }, 'job started');
-    try {
-      const result = await this.#runHandler(job, abort.signal, progress, log);
-      await progress.flush();
-      log.info({ event: 'job.completed', duration_ms: Math.round(performance.now() - startedAt) }, 'job completed');
-      return { kind: 'completed', result };
-    } catch (error) {
-      await progress.flush();
-      const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
-      if (hasCode(reason, 'job_cancelled')) return { kind: 'cancelled' };
-      const outcome = outcomeOf(reason, job.attempt);
-      log.warn({ event: 'job.attempt_failed', outcome: outcome.kind, err: reason }, 'a run of the job failed');
-      return outcome;
-    } finally {
-      clearTimeout(timer);
+  #reportStale(settling: readonly Settlement[], stored: readonly Row[]): void {
+    const seqs = new Set(stored.map(({ seq }) => seq));
+    for (const { job, outcome } of settling) {
+      if (seqs.has(job.seq)) continue;
+      this.#deps.log.warn(
+        { event: 'job.stale_outcome', seq: job.seq, outcome: outcome.kind },
+        'another worker has taken the job over; this outcome is dropped',
+      );
     }
   }
 
-  async #runHandler(
-    job: ClaimedJob,
-    signal: AbortSignal,
-    progress: JobProgressWriter,
-    log: Logger,
-  ): Promise<Record<string, unknown>> {
-    const handler = this.#deps.handlers.get(job.jobType);
-    if (handler === undefined) throw new AppError('job_type_unknown', `No handler for jobs of type ${job.jobType}`);
-    const payload = handler.payload.safeParse(job.payload);
-    if (!payload.success) throw new AppError('job_payload_invalid', undefined, { cause: payload.error });
-    const subject = await this.#deps.resolveSubject(job);
-    if (subject === null) throw new AppError('rights_revoked', 'The account the job acts for is gone or disabled');
-    return handler.run(payload.data, {
-      jobId: job.jobId,
-      signal,
-      subject,
-      attempt: job.attempt,
-      maxAttempts: job.maxAttempts,
-      token: job.jobId,
-      log,
-      progress: (stage, done, total) => progress.set({ stage, done, total }),
-      write: async (statements) => {
-        signal.throwIfAborted();
-        return (await this.#deps.db.batch([requireClaim(job), ...statements])).slice(1);
-      },
-    });
-  }
-
   #reportRescued(row: Row): void {
-    this.#deps.log.warn(
-      { event: 'job.rescued', job_id: row.job_id, status: row.status },
-      'took over a job of a dead worker',
-    );
+    const { job_id, status } = row;
+    this.#deps.log.warn({ event: 'job.rescued', job_id, status }, 'took over a job of a dead worker');
   }
+}
 
-  #reportStale(job: ClaimedJob, outcome: Outcome): void {
-    this.#deps.log.warn(
-      { event: 'job.stale_outcome', job_id: job.jobId, outcome: outcome.kind },
-      'another worker has taken the job over; this outcome is dropped',
-    );
-  }
-
-  #abortAll(reason: AppError): void {
-    const running = [...this.#running.values()];
-    this.#running.clear();
-    for (const { abort } of running) abort.abort(reason);
-  }
+function queuesOf(lines: readonly { queue: string }[]): string[] {
+  return [...new Set(lines.map(({ queue }) => queue))];
 }

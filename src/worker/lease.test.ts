@@ -24,7 +24,7 @@ beforeEach(async () => {
 function newLease(options: { db?: Database; leaseMs?: number } = {}): Lease {
   const log = createLogger({ level: 'silent', service: 'worker' });
   const database = { url: path, durability: 'normal' } as const;
-  const lease = new Lease({ db, database, leaseMs: 600, log, ...options });
+  const lease = new Lease({ db, database, leaseMs: 600, log, queues: null, jobTypes: ['work'], ...options });
   leases.push(lease);
   return lease;
 }

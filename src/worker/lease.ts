@@ -11,6 +11,16 @@ import type { BeatMessage, HeartbeatStart } from './heartbeat-thread.ts';
 /** Between attempts to get a new lease. */
 const RETRY_MS = 1_000;
 
+export interface LeaseOptions {
+  db: Database;
+  database: OpenDatabaseOptions;
+  leaseMs: number;
+  log: Logger;
+  /** Queues and types that this worker serves, so that a waiting job can say whether anybody will take it. */
+  queues: readonly string[] | null;
+  jobTypes: readonly string[];
+}
+
 /**
  * This process's lease: one row, extended by a thread of its own, so that a handler that blocks the event loop does not
  * lose it. A lost lease is final for its worker id; the process goes on under a new one.
@@ -20,6 +30,7 @@ export class Lease {
   readonly #database: OpenDatabaseOptions;
   readonly #leaseMs: number;
   readonly #log: Logger;
+  readonly #serves: Pick<LeaseOptions, 'queues' | 'jobTypes'>;
   #workerId: string | null = null;
   #thread: Worker | null = null;
   #stopping = false;
@@ -29,11 +40,12 @@ export class Lease {
   #cancel: (seq: number, fence: number) => void = () => {};
   #beat: () => void = () => {};
 
-  constructor(options: { db: Database; database: OpenDatabaseOptions; leaseMs: number; log: Logger }) {
+  constructor(options: LeaseOptions) {
     this.#db = options.db;
     this.#database = options.database;
     this.#leaseMs = options.leaseMs;
     this.#log = options.log;
+    this.#serves = { queues: options.queues, jobTypes: options.jobTypes };
   }
 
   /** Null while there is no lease: before start, after stop, and between losing one and getting the next. */
@@ -55,7 +67,7 @@ export class Lease {
 
   async start(): Promise<void> {
     const workerId = newId();
-    const row = { workerId, host: hostname(), pid: process.pid, leaseMs: this.#leaseMs };
+    const row = { workerId, host: hostname(), pid: process.pid, leaseMs: this.#leaseMs, ...this.#serves };
     await this.#db.batch([deleteDeadWorkers(), insertWorker(row)]);
     const workerData: HeartbeatStart = { workerId, leaseMs: this.#leaseMs, database: this.#database };
     const thread = new Worker(siblingModule(import.meta.url, './heartbeat-thread'), { workerData });

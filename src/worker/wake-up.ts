@@ -1,5 +1,4 @@
 import type { Database } from '../db/database.ts';
-import { hasRunnableJob } from '../jobs/index.ts';
 
 /** On one host the file's change counter is looked at this often: 7 µs a look, measured, so under 0.1 % of a core. */
 const LOCAL_LOOK_MS = 15;
@@ -36,15 +35,18 @@ export class WakeUp {
     await this.#sleep(500);
   }
 
-  /** Resolves when the queue should be asked; for who may not claim (no slot, no lease) only `now()` ends the wait. */
-  async wait({ mayClaim }: { mayClaim: boolean }): Promise<void> {
-    if (!mayClaim) {
+  /**
+   * Resolves when the queue should be asked: at once when `look` finds something, which is called at each sign of change.
+   * Without `look` (no slot, no lease) only `now()` ends the wait.
+   */
+  async wait(look: (() => Promise<boolean>) | null): Promise<void> {
+    if (look === null) {
       await this.#sleep(null);
       this.#pending = false;
       return;
     }
     while (!this.#pending) {
-      if ((await this.#isWorthAsking()) && (await hasRunnableJob(this.#db))) break;
+      if ((await this.#isWorthAsking()) && (await look())) break;
       await this.#sleep(this.#lastVersion === null ? this.#nextRemoteDelay() : LOCAL_LOOK_MS);
     }
     this.#remoteDelayMs = REMOTE_MIN_MS;

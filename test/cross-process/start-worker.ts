@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { waitUntil } from '../harness/wait-until.ts';
-import type { WorkerEvent, WorkerSettings } from './worker-process.ts';
+import type { WorkerEvent, WorkerSettings } from './scripted-worker-process.ts';
 
 export interface WorkerProcess {
   readonly pid: number;
@@ -23,13 +23,13 @@ export interface WorkerProcess {
   ended(): Promise<number | NodeJS.Signals>;
 }
 
-/** Starts a worker process with the handlers of `worker-process.ts` and waits until it takes jobs. */
+/** Starts a worker process with the handlers of `scripted-worker-process.ts` and waits until it takes jobs. */
 export async function startWorkerProcess(
   path: string,
   settings: Partial<Omit<WorkerSettings, 'path'>> = {},
 ): Promise<WorkerProcess> {
   const argument = JSON.stringify({ leaseMs: 600, graceMs: 10_000, concurrency: 1, ...settings, path });
-  const script = join(import.meta.dirname, 'worker-process.ts');
+  const script = join(import.meta.dirname, 'scripted-worker-process.ts');
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, argument], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   });

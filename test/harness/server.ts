@@ -101,7 +101,8 @@ async function stopProcess(child: ChildProcess): Promise<void> {
   clearTimeout(tooLong);
 }
 
-function followLog(child: ChildProcess) {
+/** Reads the log of a process as it is written. */
+export function followLog(child: ChildProcess) {
   const lines: LogLine[] = [];
   const waiters = new Set<(line: LogLine) => void>();
 

@@ -3,9 +3,8 @@ import type { Database } from '../../src/db/database.ts';
 import { sql } from '../../src/db/sql.ts';
 import { type Job, type JobHandler, selectJob } from '../../src/jobs/index.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
-import { JobRunner } from '../../src/worker/job-runner.ts';
-import { Lease } from '../../src/worker/lease.ts';
-import { WakeUp } from '../../src/worker/wake-up.ts';
+import type { Lease } from '../../src/worker/lease.ts';
+import { startWorker } from '../../src/worker/start-worker.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface TestWorker {
@@ -22,38 +21,28 @@ export interface TestWorkerOptions {
   concurrency?: number;
   leaseMs?: number;
   jobTimeoutMs?: number;
+  queues?: readonly string[];
+  abortGraceMs?: number;
+  onStuck?: () => void;
 }
 
-/** The worker of `main/worker.ts` in this process. */
+/** The worker of `main/worker.ts` in this process, isolated jobs included. */
 export async function startTestWorker(options: TestWorkerOptions): Promise<TestWorker> {
-  const { db, path, handlers } = options;
-  const log = createLogger({ level: 'silent', service: 'worker' });
-  const lease = new Lease({
-    db,
+  const { db, path } = options;
+  const worker = await startWorker({
     database: { url: path, durability: 'normal' },
-    leaseMs: options.leaseMs ?? 10_000,
-    log,
-  });
-  const runner = new JobRunner({
-    db,
-    log,
-    lease,
-    wakeUp: new WakeUp(db),
-    handlers,
+    log: createLogger({ level: 'silent', service: 'worker' }),
     resolveSubject: (job) => jobSubject({ db }, job),
-    concurrency: options.concurrency ?? 1,
-    jobTimeoutMs: options.jobTimeoutMs ?? 60_000,
+    leaseMs: 10_000,
+    concurrency: 1,
+    jobTimeoutMs: 60_000,
+    queues: null,
+    abortGraceMs: 5_000,
+    hosts: null,
+    onStuck: () => {},
+    ...options,
   });
-  await lease.start();
-  runner.start();
-  let stopped: Promise<void> | null = null;
-  return {
-    lease,
-    stop(graceMs = 1_000) {
-      stopped ??= runner.stop(graceMs).then(() => lease.stop());
-      return stopped;
-    },
-  };
+  return { lease: worker.lease, stop: (graceMs = 1_000) => worker.stop(graceMs) };
 }
 
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };

@@ -3,11 +3,11 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isFullHeap, residentBytes } from '../../base/process-memory.ts';
 import { siblingModule } from '../../base/source-file.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { ParseReply, ParseRequest } from './child-protocol.ts';
 import type { ParsedDocument, ParseInput } from './parsed-document.ts';
-import { residentBytes } from './process-memory.ts';
 
 export interface ParseOptions {
   /** Wall time from the start of the process to its answer. */
@@ -89,9 +89,7 @@ function stopError(reason: StopReason, { timeoutMs, memoryMb, signal }: ParseOpt
 
 function deathError({ exitCode, exitSignal, stderr }: Extract<Ending, { kind: 'died' }>): AppError {
   const cause = new Error(`The parser process ended with ${exitSignal ?? exitCode}: ${stderr}`);
-  // V8 aborts when its heap is full; the text is the only sign of it.
-  const isHeapFull = /heap out of memory|Allocation failed|out of memory/i.test(stderr);
-  return new AppError(isHeapFull ? 'parse_out_of_memory' : 'parser_crashed', undefined, { cause });
+  return new AppError(isFullHeap(stderr) ? 'parse_out_of_memory' : 'parser_crashed', undefined, { cause });
 }
 
 async function runChild(request: ParseRequest, directory: string, options: ParseOptions): Promise<Ending> {

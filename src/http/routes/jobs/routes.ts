@@ -10,17 +10,21 @@ import {
   hashPollToken,
   type Job,
   type JobAudience,
+  type JobLogLine,
   retryJob,
   selectJob,
+  selectJobLog,
   selectJobs,
+  selectPlace,
+  selectTimeline,
 } from '../../../jobs/index.ts';
 import { traceIdIn } from '../../../telemetry/trace-context.ts';
 import type { App } from '../../app-types.ts';
 import { callerGone } from '../../caller-gone.ts';
 import { sendEvents } from '../../event-stream.ts';
 import { eventStreamResponse, problemResponses } from '../../problem-schema.ts';
-import { ListOf, pageOf } from '../../schemas.ts';
-import { JobHeaders, JobParams, Job as JobSchema, JobsQuery, WaitQuery } from './schema.ts';
+import { ListOf, PageQuery, pageOf } from '../../schemas.ts';
+import { JobDetail, JobHeaders, JobParams, Job as JobSchema, JobsQuery, LogLine, WaitQuery } from './schema.ts';
 import { watchJob } from './watch-job.ts';
 
 export interface JobRouteDependencies {
@@ -72,19 +76,43 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
         params: JobParams,
         headers: JobHeaders,
         querystring: WaitQuery,
-        response: { 200: JobSchema, ...problemResponses() },
+        response: { 200: JobDetail, ...problemResponses() },
       },
     },
     async (request, reply) => {
+      const audience = audienceOf(request);
       const timeUp = AbortSignal.timeout(request.query.wait * 1_000);
       const enough = AbortSignal.any([stopping, callerGone(reply), timeUp]);
       let last: Job | null = null;
-      for await (const job of watchJob(db, request.params.job_id, audienceOf(request), enough)) {
+      for await (const job of watchJob(db, request.params.job_id, audience, enough)) {
         last = job;
         if (job.finishedAt !== null) break;
       }
-      if (last !== null) return toJson(last);
-      throw new AppError('not_found');
+      if (last === null) throw new AppError('not_found');
+      return { ...toJson(last), ...(await detailOf(db, last.jobId, audience)) };
+    },
+  );
+
+  app.get(
+    '/jobs/:job_id/logs',
+    {
+      config: { access: { kind: 'job' } },
+      schema: {
+        tags,
+        summary: 'What the job has said, oldest first',
+        params: JobParams,
+        headers: JobHeaders,
+        querystring: PageQuery,
+        response: { 200: ListOf(LogLine), ...problemResponses() },
+      },
+    },
+    async (request) => {
+      const { limit, cursor } = request.query;
+      const afterN = cursor === undefined ? -1 : decodeCursor(cursor, ['number'])[0];
+      const page = { afterN, limit: limit + 1 };
+      const lines = await selectJobLog(db, request.params.job_id, audienceOf(request), page);
+      if (lines === null) throw new AppError('not_found');
+      return pageOf(lines, limit, toLogLine, (line) => encodeCursor([line.n]));
     },
   );
 
@@ -150,11 +178,29 @@ function audienceOf(request: FastifyRequest): JobAudience {
   };
 }
 
+async function detailOf(db: Database, jobId: string, audience: JobAudience) {
+  const [timeline, line] = await Promise.all([selectTimeline(db, jobId, audience), selectPlace(db, jobId, audience)]);
+  return {
+    timeline: (timeline ?? []).map((entry) => ({ ...entry, at: toTimestamp(entry.at) })),
+    place: line?.place ?? null,
+    recent_wait_ms: line?.recentWaitMs ?? null,
+  };
+}
+
+function toLogLine({ at, level, message }: JobLogLine): z.infer<typeof LogLine> {
+  return { at: toTimestamp(at), level: level as z.infer<typeof LogLine>['level'], message };
+}
+
 function toJson(job: Job): z.infer<typeof JobSchema> {
   return {
     job_id: job.jobId,
     job_type: job.jobType,
+    queue: job.queue,
     status: job.status,
+    reason: job.reason,
+    priority: job.priority,
+    parent_id: job.parentId,
+    open_children: job.openChildren,
     progress: job.progress,
     result: job.result,
     error: job.error,

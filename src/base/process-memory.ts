@@ -12,6 +12,11 @@ export async function residentBytes(pid: number): Promise<number | null> {
   return process.platform === 'linux' ? residentBytesFromProc(pid) : residentBytesFromPs(pid);
 }
 
+/** Whether a process that has died with this on its standard error had filled its heap: V8 aborts, the text is the only sign. */
+export function isFullHeap(stderr: string): boolean {
+  return /heap out of memory|Allocation failed|out of memory/i.test(stderr);
+}
+
 async function residentBytesFromProc(pid: number): Promise<number | null> {
   try {
     const statm = await readFile(`/proc/${pid}/statm`, 'latin1');

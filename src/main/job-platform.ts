@@ -1,0 +1,45 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { jobSubject } from '../access/index.ts';
+import { assertSchemaCurrent } from '../db/migrate.ts';
+import { createEmbeddingModel } from '../providers/index.ts';
+import { createHandlers } from '../worker/handlers.ts';
+import type { JobRunDependencies } from '../worker/job-run.ts';
+import { embeddingSettings } from './models.ts';
+import { MIGRATIONS_DIRECTORY, openPlatform, type Platform } from './platform.ts';
+
+/** What a worker and the processes of its jobs have in common. */
+export interface JobPlatform extends Platform {
+  runs: JobRunDependencies;
+  close(): Promise<void>;
+}
+
+/** A handler that goes on this long after it was told to stop is left behind with its process. */
+const ABORT_GRACE_MS = 10_000;
+
+/** Opens what handlers need. Models are loaded by the first job that uses them. */
+export async function openJobPlatform(): Promise<JobPlatform> {
+  const platform = await openPlatform('worker');
+  const { config, log, db, storage } = platform;
+  await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
+  const temporaryDirectory = join(config.dataDir, 'tmp');
+  await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
+  // One try per call: the queue tries again, and without holding a slot meanwhile.
+  const embeddingModel = createEmbeddingModel(embeddingSettings(config), { maxAttempts: 1 });
+  const runs: JobRunDependencies = {
+    db,
+    log,
+    handlers: createHandlers({ db, storage, embeddingModel, temporaryDirectory }, config),
+    resolveSubject: (job) => jobSubject({ db }, job),
+    jobTimeoutMs: config.jobTimeoutMs,
+    abortGraceMs: ABORT_GRACE_MS,
+  };
+  return {
+    ...platform,
+    runs,
+    async close() {
+      await embeddingModel?.close();
+      await db.close();
+    },
+  };
+}

@@ -1,0 +1,13 @@
+import type { AppError } from '../errors/app-error.ts';
+import type { ClaimedJob, Outcome } from '../jobs/index.ts';
+
+/** One claim being run, in this process (`JobRun`) or in one of its own (`HostedRun`). */
+export interface Run {
+  readonly job: ClaimedJob;
+  readonly ranMs: number;
+  /** The handler was told to stop, did not, and was left behind: this process should be replaced. */
+  readonly isGivenUp: boolean;
+  abort(reason: AppError): void;
+  /** Never throws: every way a run can end is an outcome. */
+  execute(): Promise<Outcome>;
+}

@@ -1,0 +1,15 @@
+/** Usage: scheduler.ts <path>. Runs a scheduler on the database until its standard input ends. */
+import { once } from 'node:events';
+import { openFileDatabase } from '../../src/db/file-database.ts';
+import { createLogger } from '../../src/telemetry/logger.ts';
+import { Scheduler } from '../../src/worker/scheduler.ts';
+
+const [path = ''] = process.argv.slice(2);
+const db = await openFileDatabase({ path, durability: 'normal' });
+const scheduler = new Scheduler({ db, log: createLogger({ level: 'silent', service: 'worker' }), schedules: [] });
+scheduler.start();
+process.stdout.write('started\n');
+process.stdin.resume();
+await once(process.stdin, 'end');
+await scheduler.stop();
+await db.close();
