@@ -70,7 +70,6 @@ export {
   fireDueSchedules,
   listSchedules,
   type NewSchedule,
-  removeSchedule,
   upsertSchedule,
 } from './schedule/schedule.ts';
 export {
