@@ -16,7 +16,7 @@ async function world(options: Partial<JobHostPoolOptions> & { env?: Record<strin
   const { env = {}, ...rest } = options;
   const log = createLogger({ level: 'silent', service: 'worker' });
   const pool = new JobHostPool({ entry: ENTRY, log, size: 2, memoryMb: 512, abortGraceMs: 10_000, ...rest });
-  Object.assign(process.env, { TEST_DATABASE: path, ...env });
+  Object.assign(process.env, { TEST_DATABASE: path, TEST_LOG_LEVEL: 'silent', ...env });
   await db.batch([
     { text: 'CREATE TABLE effects (n INTEGER PRIMARY KEY, job_id TEXT, attempt, token TEXT, pid INTEGER)', values: [] },
     { text: 'CREATE TABLE gates (gate TEXT PRIMARY KEY)', values: [] },
@@ -24,7 +24,7 @@ async function world(options: Partial<JobHostPoolOptions> & { env?: Record<strin
   ]);
   onTestFinished(async () => {
     await pool.stop(0);
-    for (const name of ['TEST_DATABASE', ...Object.keys(env)]) delete process.env[name];
+    for (const name of ['TEST_DATABASE', 'TEST_LOG_LEVEL', ...Object.keys(env)]) delete process.env[name];
     await close();
   });
 
@@ -165,7 +165,11 @@ test('a process that cannot start is not laid to the job', async () => {
 });
 
 test('a job that was told to stop makes room for the next one when all places are taken', async () => {
-  const { run, pidOf, effects } = await world({ size: 1 });
+  const { run, pidOf, effects } = await world({
+    size: 1,
+    abortGraceMs: 600_000,
+    env: { TEST_ABORT_GRACE_MS: '600000' },
+  });
   const abort = new AbortController();
   const abandoned = run('deaf', {}, abort.signal);
   await effects(1);

@@ -6,7 +6,7 @@ import { finishedJob, startTestWorker } from '../../test/harness/worker.ts';
 import { databaseNow } from '../db/clock.ts';
 import type { Database, Row, Statement } from '../db/database.ts';
 import { now, sql } from '../db/sql.ts';
-import { insertIdempotentAnswer, type JobContext, type JobHandler, selectJob } from '../jobs/index.ts';
+import { expireResults, insertIdempotentAnswer, type JobContext, type JobHandler, selectJob } from '../jobs/index.ts';
 import { MAINTENANCE, maintenanceHandler, type Retention } from './maintenance.ts';
 
 const DAY_MS = 86_400_000;
@@ -176,6 +176,20 @@ describe('results', () => {
     expect(await selectJob(db, kept!, EVERYBODY)).toMatchObject({ result });
     expect(await maintain()).toMatchObject({ results: 0 });
   });
+});
+
+test('a large result that comes due between the two looks at the clock goes with the next run', async () => {
+  await queue.register('w');
+  const id = await queue.enqueue();
+  const result = { text: 'x'.repeat(5_000) };
+  const [job] = await queue.claim('w');
+  await queue.settle(job!, { kind: 'completed', result, resultTtlMs: 0 });
+  const [removeBodies, forget] = expireResults();
+
+  await queue.run(forget!);
+  expect(await selectJob(db, id, EVERYBODY)).toMatchObject({ result });
+  await queue.run(removeBodies!, forget!);
+  expect(await selectJob(db, id, EVERYBODY)).toMatchObject({ result: null });
 });
 
 describe('what else is cleared away', () => {

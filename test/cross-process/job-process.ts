@@ -10,7 +10,7 @@ export async function openTestRuns(): Promise<JobRunDependencies> {
   const { database: db } = await openDatabase({ url: process.env.TEST_DATABASE!, durability: 'normal' });
   return {
     db,
-    log: createLogger({ level: 'info', service: 'worker' }),
+    log: createLogger({ level: process.env.TEST_LOG_LEVEL ?? 'info', service: 'worker' }),
     handlers: testHandlers(db),
     resolveSubject: (job) => jobSubject({ db }, job),
     jobTimeoutMs: Number(process.env.TEST_JOB_TIMEOUT_MS ?? 60_000),

@@ -18,7 +18,8 @@ import {
 
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
 const KILLS = Number(process.env.QUEUE_KILLS ?? 12);
-const JOBS = 2_000;
+/** Enough for the kills to find work. */
+const JOBS = Math.max(2_000, KILLS * 150);
 const KILL_EVERY_MS = 400;
 
 /** The file is sound, no job was completed twice, and none was taken from a worker whose lease was valid. */
@@ -53,38 +54,44 @@ function eventsOf(worker: WorkerProcess): unknown[] {
   return worker.log.map(({ event }) => event);
 }
 
-test('1: workers killed at random lose no job and complete none twice', async () => {
-  const world = await createQueueWorld();
-  const { db, seen } = world;
-  await world.enqueueAll(JOBS, 'short', { ms: 5 });
-  const options = { concurrency: 8, leaseMs: 1_000 };
-  const workers = await Promise.all(Array.from({ length: 4 }, () => world.startWorker(options)));
-  let killed = 0;
-  const isOver = async () => {
-    const [row] = await db.query<{ n: number }>(sql`SELECT count(*) AS n FROM jobs WHERE finished_at IS NULL`);
-    return row!.n === 0;
-  };
-  while (killed < KILLS && !(await isOver())) {
-    const at = Math.floor(Math.random() * workers.length);
-    workers[at]!.signal('SIGKILL');
-    killed++;
-    // Started beside the next kill, as a supervisor would.
-    const [next] = await Promise.all([world.startWorker(options), delay(KILL_EVERY_MS)]);
-    workers[at] = next;
-  }
-  await waitUntil(isOver, 'the end of all jobs', 60_000);
+test(
+  '1: workers killed at random lose no job and complete none twice',
+  async () => {
+    const world = await createQueueWorld();
+    const { db, seen } = world;
+    await world.enqueueAll(JOBS, 'short', { ms: 5 });
+    const options = { concurrency: 8, leaseMs: 1_000 };
+    const workers = await Promise.all(Array.from({ length: 4 }, () => world.startWorker(options)));
+    let killed = 0;
+    const isOver = async () => {
+      const [row] = await db.query<{ n: number }>(sql`SELECT count(*) AS n FROM jobs WHERE finished_at IS NULL`);
+      return row!.n === 0;
+    };
+    while (killed < KILLS && !(await isOver())) {
+      const at = Math.floor(Math.random() * workers.length);
+      workers[at]!.signal('SIGKILL');
+      killed++;
+      // Started beside the next kill, as a supervisor would.
+      const [next] = await Promise.all([world.startWorker(options), delay(KILL_EVERY_MS)]);
+      workers[at] = next;
+    }
+    await waitUntil(isOver, 'the end of all jobs', 60_000);
 
-  // What three killed workers in a row happened to hold is taken for poison; with so few kills that is next to none.
-  const failed = await seen(`SELECT crashes, error ->> 'code' AS code FROM jobs WHERE status <> 'completed'`);
-  expect(failed.length).toBeLessThanOrEqual(KILLS / 10);
-  for (const job of failed) expect(job).toEqual({ crashes: 3, code: 'worker_lost' });
-  expect(await seen(`SELECT count(*) AS n FROM audit WHERE event = 'completed'`)).toEqual([
-    { n: JOBS - failed.length },
-  ]);
-  expect(await seen(`SELECT count(*) AS n FROM audit WHERE event = 'crashed' AND lease_left >= 0`)).toEqual([{ n: 0 }]);
-  expect(killed).toBeGreaterThan(3);
-  await audit(world);
-});
+    // What three killed workers in a row happened to hold is taken for poison; with so few kills that is next to none.
+    const failed = await seen(`SELECT crashes, error ->> 'code' AS code FROM jobs WHERE status <> 'completed'`);
+    expect(failed.length).toBeLessThanOrEqual(KILLS / 10);
+    for (const job of failed) expect(job).toEqual({ crashes: 3, code: 'worker_lost' });
+    expect(await seen(`SELECT count(*) AS n FROM audit WHERE event = 'completed'`)).toEqual([
+      { n: JOBS - failed.length },
+    ]);
+    expect(await seen(`SELECT count(*) AS n FROM audit WHERE event = 'crashed' AND lease_left >= 0`)).toEqual([
+      { n: 0 },
+    ]);
+    expect(killed).toBeGreaterThan(3);
+    await audit(world);
+  },
+  90_000 + KILLS * 2_000,
+);
 
 describe.each(['heedless', 'isolated_heedless'])('2: a worker that was frozen past its lease (%s job)', (type) => {
   test('is not believed, goes on under a new id, and is of use again', async () => {
