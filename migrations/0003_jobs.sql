@@ -201,7 +201,7 @@ END;
 -- The last child to end lets its parent go on, whatever ended it.
 CREATE TRIGGER jobs_child_ended AFTER UPDATE OF status ON jobs
   WHEN new.parent_id IS NOT NULL AND new.finished_at IS NOT NULL AND old.finished_at IS NULL BEGIN
-  UPDATE jobs SET open_children = open_children - 1,
+  UPDATE jobs SET open_children = max(0, open_children - 1),
     wait = CASE WHEN wait = 'children' AND open_children = 1
       THEN CASE WHEN limit_key IS NOT NULL THEN 'key' WHEN rate_key IS NOT NULL THEN 'rate' END ELSE wait END
   WHERE job_id = new.parent_id;

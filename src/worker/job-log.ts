@@ -15,13 +15,13 @@ export interface JobLogEntry {
 /** Passes a handler's lines on to the process's log and keeps their messages for whoever may see the job. */
 export class JobLog implements JobLogger {
   readonly #log: JobLogger;
-  readonly #attempt: number;
+  readonly #fence: number;
   #pending: (Omit<JobLogEntry, 'agoMs'> & { saidAt: number })[] = [];
   #written = 0;
 
-  constructor(log: JobLogger, attempt: number) {
+  constructor(log: JobLogger, fence: number) {
     this.#log = log;
-    this.#attempt = attempt;
+    this.#fence = fence;
   }
 
   info(fields: Record<string, unknown>, message: string): void {
@@ -41,10 +41,10 @@ export class JobLog implements JobLogger {
     return lines.map(({ saidAt, ...line }) => ({ ...line, agoMs: performance.now() - saidAt }));
   }
 
-  /** Numbered within the attempt, so that the lines of a later one do not collide with those of an earlier. */
+  /** Numbered by the claim: a snooze gives the attempt back, and the next run's lines must not collide with these. */
   #keep(level: JobLogEntry['level'], message: string): void {
     if (this.#written >= MAX_LINES) return;
-    const n = this.#attempt * MAX_LINES + this.#written++;
+    const n = this.#fence * MAX_LINES + this.#written++;
     this.#pending.push({
       n,
       level,

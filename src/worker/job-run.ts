@@ -48,7 +48,7 @@ export class JobRun implements Run {
     this.job = job;
     this.#deps = deps;
     this.#log = deps.log.child({ job_id: job.jobId, job_type: job.jobType, attempt: job.attempt });
-    this.#jobLog = new JobLog(this.#log, job.attempt);
+    this.#jobLog = new JobLog(this.#log, job.fence);
     this.#progress = new JobProgressWriter((progress) => this.#store([updateProgress(job, progress)]), this.#log);
   }
 

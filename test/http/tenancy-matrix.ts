@@ -195,6 +195,21 @@ export const MATRIX: readonly MatrixRow[] = [
   { route: 'GET /jobs/:job_id', about: 'ended job', outcomes: SEE_JOB },
   { route: 'GET /jobs/:job_id', about: 'waiting job', outcomes: SEE_JOB },
   { route: 'GET /jobs/:job_id/events', about: 'ended job', outcomes: SEE_JOB },
+  { route: 'GET /jobs/:job_id/logs', about: 'ended job', outcomes: SEE_JOB },
+  { route: 'GET /queues', about: 'nothing', outcomes: refused('forbidden', { super_admin: 200 }) },
+  {
+    route: 'POST /queues/:queue/pause',
+    about: 'nothing',
+    body: {},
+    outcomes: refused('forbidden', { super_admin: 200 }),
+  },
+  {
+    route: 'POST /queues/:queue/resume',
+    about: 'nothing',
+    body: {},
+    outcomes: refused('forbidden', { super_admin: 200 }),
+  },
+  { route: 'POST /jobs/redrive', about: 'nothing', body: {}, outcomes: refused('forbidden', { super_admin: 202 }) },
   { route: 'POST /jobs/:job_id/cancel', about: 'waiting job', outcomes: STEER_JOB },
   {
     route: 'POST /jobs/:job_id/cancel',

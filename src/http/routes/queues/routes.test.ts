@@ -48,8 +48,8 @@ describe('who may do what with queues', () => {
   ] as const)('%s: seeing is a %i, changing a %i', async (role, seeing, changing) => {
     const as = users[role];
     expect((await api.inject({ url: '/queues', as })).statusCode).toBe(seeing);
-    expect((await post('/queues/matrix/pause', as)).statusCode).toBe(changing);
-    expect((await post('/queues/matrix/resume', as)).statusCode).toBe(changing);
+    expect((await post('/queues/matrix/pause', as, {})).statusCode).toBe(changing);
+    expect((await post('/queues/matrix/resume', as, {})).statusCode).toBe(changing);
     expect((await post('/jobs/redrive', as, { queue: 'none' })).statusCode).toBe(changing === 200 ? 202 : 403);
   });
 
@@ -87,7 +87,7 @@ describe('pausing and resuming', () => {
       job_type: 'work',
     });
 
-    expect((await post('/queues/nightly/pause', users.operator)).json()).toMatchObject({
+    expect((await post('/queues/nightly/pause', users.operator, {})).json()).toMatchObject({
       job_type: null,
       paused: true,
     });

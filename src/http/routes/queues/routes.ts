@@ -59,7 +59,7 @@ export function queueRoutes(app: App, { db }: { db: Database }): void {
       },
       async (request) => {
         const { queue } = request.params;
-        const jobType = request.body?.job_type ?? null;
+        const jobType = request.body.job_type ?? null;
         await db.batch([change(queue, jobType ?? WHOLE_QUEUE)]);
         const fields = { event: `queue.${action}d`, user_id: request.subject.userId, queue, job_type: jobType };
         request.log.info(fields, `queue ${action}d`);

@@ -5,10 +5,10 @@ const JobType = z.string().min(1).max(100).regex(/^[^*]/, 'must not begin with *
 
 export const QueueParams = z.object({ queue: z.string().min(1).max(200) });
 
+/** `{}` means the whole queue, which is why it has to be sent. */
 export const PauseBody = z
-  .strictObject({ job_type: JobType.optional().meta({ description: 'This type only; without it the whole queue' }) })
-  // Sending no body at all means the whole queue.
-  .nullish();
+  .strictObject({ job_type: JobType.optional().meta({ description: 'This type only' }) })
+  .meta({ id: 'PauseQueue' });
 
 export const Pause = z
   .object({ queue: z.string(), job_type: z.string().nullable(), paused: z.boolean() })
@@ -31,13 +31,15 @@ export const Queue = z
   })
   .meta({ id: 'Queue' });
 
-/** `{}` means all of them, which is why it has to be sent. */
-export const RedriveBody = z.strictObject({
-  queue: z.string().min(1).max(200).optional(),
-  job_type: JobType.optional(),
-  code: z.string().min(1).max(100).optional().meta({ description: 'Code of the error that the jobs failed with' }),
-  failed_after: InstantInput.optional(),
-});
+/** `{}` means all failed jobs; likewise. */
+export const RedriveBody = z
+  .strictObject({
+    queue: z.string().min(1).max(200).optional(),
+    job_type: JobType.optional(),
+    code: z.string().min(1).max(100).optional().meta({ description: 'Code of the error that the jobs failed with' }),
+    failed_after: InstantInput.optional(),
+  })
+  .meta({ id: 'RedriveJobs' });
 
 export const Redriven = z
   .object({ redriven: z.number().int().meta({ description: 'How many failed jobs run again' }) })
