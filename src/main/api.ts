@@ -57,16 +57,18 @@ async function main(): Promise<void> {
     stopping: stopping.signal,
   });
   const url = await app.listen({ host: config.host, port: config.port });
-  log.info({ event: 'api.listening', url }, `listening on ${url}`);
-  tellParent({ kind: 'ready', url });
-
-  await untilStopped(async () => {
+  // Before anybody is told that this process is ready, and may be told to stop in return.
+  const stopped = untilStopped(async () => {
     log.info({ event: 'api.stopping' }, 'api stopping');
     stopping.abort();
     await closeGracefully(app, config.shutdownGraceMs * 0.8);
     await Promise.all([embeddingModel?.close(), chatModel?.close()]);
     await db.close();
   });
+  log.info({ event: 'api.listening', url }, `listening on ${url}`);
+  tellParent({ kind: 'ready', url });
+
+  await stopped;
   log.info({ event: 'api.stopped' }, 'api stopped');
   process.exit(0);
 }
