@@ -41,7 +41,8 @@ export type Resource =
   | 'waiting job'
   | 'cancelled job'
   | 'api key'
-  | 'session';
+  | 'session'
+  | 'queue';
 
 export interface MatrixRow {
   /** As registered. */
@@ -199,13 +200,13 @@ export const MATRIX: readonly MatrixRow[] = [
   { route: 'GET /queues', about: 'nothing', outcomes: refused('forbidden', { super_admin: 200 }) },
   {
     route: 'POST /queues/:queue/pause',
-    about: 'nothing',
+    about: 'queue',
     body: {},
     outcomes: refused('forbidden', { super_admin: 200 }),
   },
   {
     route: 'POST /queues/:queue/resume',
-    about: 'nothing',
+    about: 'queue',
     body: {},
     outcomes: refused('forbidden', { super_admin: 200 }),
   },

@@ -133,6 +133,8 @@ async function idOf(about: Resource): Promise<string> {
       const payload = { name: 'to be deleted' };
       return (await api.inject({ method: 'POST', url: '/auth/api-keys', as: owner(), payload })).json().key_id;
     }
+    case 'queue':
+      return 'default';
     case 'nothing':
     case 'session':
       return '';
