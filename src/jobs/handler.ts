@@ -70,7 +70,11 @@ export class RetryLater extends Error {
   }
 }
 
-/** Thrown by a handler that has added children: run again when all of them have ended, without counting an attempt. */
+/**
+ * Thrown by a handler that has added children: run again when all of them have ended, without counting an attempt.
+ *
+ * @public
+ */
 export class WaitForChildren extends Error {
   constructor() {
     super('waits for its children');
