@@ -209,6 +209,55 @@ describe('an embedding model', () => {
     expect(await selectDocument(p.db, p.ada.subject, documentId)).toMatchObject({ status: 'ready_words_only' });
   });
 
+  describe('of a long document', () => {
+    // More than sixteen parts of 64 passages: the passages of the small parser are its paragraphs.
+    const LONG = Array.from(
+      { length: 1_300 },
+      (_, i) => `# Part ${i}\n\n${`Passage ${i} is about the topic t${i}. `.repeat(30)}`,
+    );
+
+    test('is shared among children, on as many workers as there are, and ends whole', async () => {
+      const p = await pipeline();
+      const { jobId, documentId } = await p.acceptText(p.ada.subject, LONG.join('\n\n'));
+      await p.startWorker({ concurrency: 2 });
+      await p.startWorker({ concurrency: 2 });
+
+      const job = await finishedJob(p.db, jobId);
+
+      expect(job).toMatchObject({
+        status: 'completed',
+        attempts: 1,
+        result: { document_id: documentId, warnings: [] },
+      });
+      const children = await p.db.query<{ status: string; worker: string }>(sql`SELECT status,
+        (SELECT value ->> 2 FROM json_each('[' || substr(timeline, 2) || ']') WHERE value ->> 1 = 'claimed') AS worker
+        FROM jobs WHERE parent_id = ${jobId}`);
+      expect(children.length).toBeGreaterThan(2);
+      expect(new Set(children.map(({ status }) => status))).toEqual(new Set(['completed']));
+      expect(new Set(children.map(({ worker }) => worker)).size).toBe(2);
+      const [parts] = await p.db.query<{ n: number; chunks: number }>(sql`SELECT count(*) AS n,
+        (SELECT chunk_count FROM document_versions) AS chunks FROM chunk_vectors`);
+      expect(parts!.n).toBe(Math.ceil(parts!.chunks / 64));
+      expect(new Set(p.model.documentTexts).size).toBe(p.model.documentTexts.length);
+    });
+
+    test('is done by the job itself where children fail', async () => {
+      const p = await pipeline();
+      let refusals = 0;
+      p.model.before = (_, texts) => {
+        if (refusals > 0 || !texts.some((text) => text.includes('topic t700.'))) return;
+        refusals++;
+        throw new AppError('provider_rejected');
+      };
+      const { jobId } = await p.acceptText(p.ada.subject, LONG.join('\n\n'));
+      await p.startWorker({ concurrency: 2 });
+
+      expect(await finishedJob(p.db, jobId)).toMatchObject({ status: 'completed', result: { warnings: [] } });
+      const failed = await p.db.query(sql`SELECT 1 FROM jobs WHERE parent_id = ${jobId} AND status = 'failed'`);
+      expect(failed).toHaveLength(1);
+    });
+  });
+
   test('is asked once for text that occurs twice, in one document or in two', async () => {
     const p = await pipeline();
     const same = `# The same\n\n${'A sentence that is repeated word for word. '.repeat(9)}`;

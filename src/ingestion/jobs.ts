@@ -14,13 +14,14 @@ import {
   type VersionState,
 } from './queries.ts';
 import { chunkStage } from './stages/chunk.ts';
-import { embedStage } from './stages/embed.ts';
+import { embedStage, embedStretch } from './stages/embed.ts';
 import { fetchStage } from './stages/fetch.ts';
 import { indexStage, wordsOf } from './stages/index-words.ts';
 import { parseStage } from './stages/parse.ts';
 import { type PipelineDependencies, type Stage, writeFor } from './stages/stage.ts';
 
 export { createPipeline, type PipelineSettings } from './pipeline.ts';
+export { EMBED_STRETCH } from './stages/embed.ts';
 export type { PipelineDependencies } from './stages/stage.ts';
 
 const ingestPayload = z.object({ version_id: z.string(), document_id: z.string() });
@@ -120,6 +121,21 @@ function resultOf(version: VersionState, warnings: string[]) {
     version: version.number,
     chunks: version.chunkCount ?? 0,
     warnings: [...version.warnings, ...warnings],
+  };
+}
+
+const stretchPayload = ingestPayload.extend({ from_part: z.number().int(), to_part: z.number().int() });
+
+/** The vectors of a stretch of a long document: a child of its ingestion. */
+export function embedStretchHandler(deps: PipelineDependencies): JobHandler<z.infer<typeof stretchPayload>> {
+  return {
+    payload: stretchPayload,
+    isolated: true,
+    async run(payload, context) {
+      const version = await readVersion(deps, payload, context);
+      await embedStretch(deps, version, { fromPart: payload.from_part, toPart: payload.to_part }, context);
+      return { document_id: payload.document_id };
+    },
   };
 }
 

@@ -1,7 +1,13 @@
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { deleteFilesHandler } from '../documents/jobs.ts';
-import { createPipeline, ingestHandler, reindexHandler } from '../ingestion/jobs.ts';
+import {
+  createPipeline,
+  EMBED_STRETCH,
+  embedStretchHandler,
+  ingestHandler,
+  reindexHandler,
+} from '../ingestion/jobs.ts';
 import type { JobHandler } from '../jobs/index.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import type { Storage } from '../storage/index.ts';
@@ -30,6 +36,7 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
   const retention = { days: config.jobRetentionDays, count: config.jobRetentionCount };
   return new Map<string, JobHandler>([
     ['ingest', ingestHandler(pipeline) as JobHandler],
+    [EMBED_STRETCH, embedStretchHandler(pipeline) as JobHandler],
     ['reindex', reindexHandler(pipeline) as JobHandler],
     ['delete_files', deleteFilesHandler(deps) as JobHandler],
     [MAINTENANCE, maintenanceHandler(deps, retention) as JobHandler],

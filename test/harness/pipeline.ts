@@ -6,7 +6,13 @@ import type { Subject } from '../../src/access/index.ts';
 import type { Database } from '../../src/db/database.ts';
 import { deleteFilesHandler } from '../../src/documents/jobs.ts';
 import { type Accepted, acceptContent, type ContentFields } from '../../src/ingestion/index.ts';
-import { ingestHandler, type PipelineDependencies, reindexHandler } from '../../src/ingestion/jobs.ts';
+import {
+  EMBED_STRETCH,
+  embedStretchHandler,
+  ingestHandler,
+  type PipelineDependencies,
+  reindexHandler,
+} from '../../src/ingestion/jobs.ts';
 import type { ParsedDocument } from '../../src/ingestion/parsers/parsed-document.ts';
 import type { JobHandler } from '../../src/jobs/index.ts';
 import { openDirectoryStorage, type Storage } from '../../src/storage/index.ts';
@@ -127,6 +133,7 @@ export async function createTestPipeline(): Promise<TestPipeline> {
 function handlersOf(deps: PipelineDependencies): ReadonlyMap<string, JobHandler> {
   return new Map<string, JobHandler>([
     ['ingest', ingestHandler(deps) as JobHandler],
+    [EMBED_STRETCH, embedStretchHandler(deps) as JobHandler],
     ['reindex', reindexHandler(deps) as JobHandler],
     ['delete_files', deleteFilesHandler(deps) as JobHandler],
   ]);

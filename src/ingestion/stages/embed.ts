@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type QuantisedVector, quantise } from '../../base/quantised-vector.ts';
 import type { Database } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
-import type { JobContext } from '../../jobs/index.ts';
+import { type ChildRequest, type JobContext, WaitForChildren } from '../../jobs/index.ts';
 import type { EmbeddingModel } from '../../providers/index.ts';
 import { piecesOf } from '../chunking/pieces.ts';
 import {
@@ -17,20 +17,93 @@ import {
   selectStoredParts,
   type VersionState,
 } from '../queries.ts';
-import { type Stage, writeFor } from './stage.ts';
+import { type PipelineDependencies, type Stage, writeFor } from './stage.ts';
+
+/** Type of the jobs that embed a stretch of a long document. */
+export const EMBED_STRETCH = 'embed_stretch';
 
 /** Passages whose vectors share a row: few rows to read in a search, small enough to write often. */
 const CHUNKS_PER_PART = 64;
 
-/** Stores vectors for every passage, a part at a time; parts and texts that are there already are not embedded again. */
+/** What one child job embeds: about a minute of the packaged encoder. */
+const PARTS_PER_CHILD = 8;
+/** With more parts than this to do, child jobs share them among all workers. */
+const MAX_PARTS_ALONE = 16;
+
+/**
+ * Stores vectors for every passage, a part at a time; parts and texts that are there already are not embedded again. The
+ * parts of a long document are children of the job, which run beside one another on all workers; what they leave undone,
+ * the job does itself.
+ */
 export const embedStage: Stage = async (deps, version, context) => {
   const model = deps.embeddingModel;
   if (version.isEmbedded || model === null) return;
+  const missing = await missingParts(deps, model, version, context);
+  if (missing.length > MAX_PARTS_ALONE) await shareAmongChildren(version, missing, context);
+  await embedParts(deps, model, version, missing, context);
+  await writeFor(version, context, endEmbedding(version));
+  const total = version.chunkCount ?? 0;
+  context.progress('embed', total, total);
+};
+
+/** Those of these parts that are not stored yet, embedded and stored one by one. */
+export async function embedStretch(
+  deps: PipelineDependencies,
+  version: VersionState,
+  stretch: { fromPart: number; toPart: number },
+  context: JobContext,
+): Promise<void> {
+  const model = deps.embeddingModel;
+  if (model === null) return;
+  const missing = await missingParts(deps, model, version, context);
+  const mine = missing.filter((part) => part >= stretch.fromPart && part < stretch.toPart);
+  await embedParts(deps, model, version, mine, context);
+}
+
+/** Throws `WaitForChildren` while there are children to wait for; returns when they have ended, however well. */
+async function shareAmongChildren(version: VersionState, missing: number[], context: JobContext): Promise<void> {
+  const children = (await context.children()).filter(({ jobType }) => jobType === EMBED_STRETCH);
+  if (children.length === 0) await context.spawn(stretchesOf(version, missing));
+  else if (children.every(({ finishedAt }) => finishedAt !== null)) return;
+  throw new WaitForChildren();
+}
+
+function stretchesOf(version: VersionState, missing: readonly number[]): ChildRequest[] {
+  const starts = new Set(missing.map((part) => part - (part % PARTS_PER_CHILD)));
+  return [...starts].map((fromPart) => ({
+    jobType: EMBED_STRETCH,
+    payload: {
+      version_id: version.versionId,
+      document_id: version.documentId,
+      from_part: fromPart,
+      to_part: fromPart + PARTS_PER_CHILD,
+    },
+    uniqueKey: `${EMBED_STRETCH}:${version.versionId}:${fromPart}`,
+  }));
+}
+
+async function missingParts(
+  deps: PipelineDependencies,
+  model: EmbeddingModel,
+  version: VersionState,
+  context: JobContext,
+): Promise<number[]> {
   const modelKey = await modelKeyOf(deps.db, model, version, context);
   const stored = await selectStoredParts(deps.db, version.versionId, modelKey);
+  const parts = Array.from({ length: Math.ceil((version.chunkCount ?? 0) / CHUNKS_PER_PART) }, (_, part) => part);
+  return parts.filter((part) => !stored.has(part));
+}
+
+async function embedParts(
+  deps: PipelineDependencies,
+  model: EmbeddingModel,
+  version: VersionState,
+  parts: readonly number[],
+  context: JobContext,
+): Promise<void> {
+  const modelKey = await modelKeyOf(deps.db, model, version, context);
   const total = version.chunkCount ?? 0;
-  for (let part = 0; part * CHUNKS_PER_PART < total; part++) {
-    if (stored.has(part)) continue;
+  for (const part of parts) {
     context.progress('embed', part * CHUNKS_PER_PART, total);
     const chunks = await selectStoredChunks(deps.db, version.versionId, part * CHUNKS_PER_PART, CHUNKS_PER_PART);
     const pieces = piecesFor(chunks, version, model.maxChars);
@@ -38,9 +111,7 @@ export const embedStage: Stage = async (deps, version, context) => {
     const packed = pack(pieces, vectors);
     await writeFor(version, context, [insertVectors({ versionId: version.versionId, modelKey, part, ...packed })]);
   }
-  await writeFor(version, context, endEmbedding(version));
-  context.progress('embed', total, total);
-};
+}
 
 interface Piece {
   ordinal: number;
