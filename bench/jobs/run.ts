@@ -1,0 +1,167 @@
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { formatTable } from '../../eval/table.ts';
+import { anyrag } from './contenders/anyrag.ts';
+import { limit } from './contenders/limit.ts';
+import { plainjob } from './contenders/plainjob.ts';
+import { measureIdleCpu, measureLatency } from './idle-worker.ts';
+import { measureOperations, type Operations } from './operations.ts';
+import { median, quantile } from './quantile.ts';
+import { type Cell, measureThroughput } from './throughput.ts';
+
+const USAGE = `Usage: script/bench-jobs [throughput] [latency] [idle] [operations] [--jobs N] [--rounds N] [--finished N]
+                        [--ten-million] [--json]
+Without a name all are run. --jobs: of one measurement (default 40000). --rounds: of all contenders in turn (default 3).
+--finished: rows of finished jobs for the full database (default 1000000). --ten-million: single operations over ten
+million as well (6 GB of disk). BENCH_DIR names the folder for the databases, if not the temporary one.`;
+
+type Figures = { [name: string]: number };
+
+const CONTENDERS = [plainjob, anyrag, limit];
+const PROCESSES = [1, 4];
+const { names, jobs, rounds, finished, tenMillion, json } = readOptionsOrExit();
+const sections: { [name: string]: () => Promise<Figures> } = { throughput, latency, idle, operations };
+const loadBefore = loadavg()[0]!;
+say(`load ${loadBefore.toFixed(1)}, Node ${process.version}\n`);
+say(`${CONTENDERS.map((contender) => `${contender.name}: ${contender.settings}`).join('\n')}`);
+const figures: Figures = {};
+for (const name of names) Object.assign(figures, await sections[name]!());
+const loadAfter = loadavg()[0]!;
+say(`\nload ${loadAfter.toFixed(1)}`);
+if (json) console.log(JSON.stringify({ load_before: loadBefore, ...figures, load_after: loadAfter }, null, 2));
+
+async function throughput(): Promise<Figures> {
+  const cells = await measureThroughput({
+    contenders: CONTENDERS,
+    jobs,
+    rounds,
+    processes: PROCESSES,
+    finished: [0, finished],
+    onCell: (cell) => {
+      const rate = cell.jobsPerSecond.toFixed(0);
+      console.error(`  ${cell.contender} ${cell.processes} x, ${cell.finished} finished: ${rate} jobs/s`);
+    },
+  });
+  const summaries = [0, finished].flatMap((rowsBefore) =>
+    PROCESSES.flatMap((processes) =>
+      summarise(cells.filter((cell) => cell.finished === rowsBefore && cell.processes === processes)),
+    ),
+  );
+  const header = ['throughput', 'jobs/s', 'of plainjob', 'cpu us/job', 'of plainjob'];
+  say(`\n${formatTable(header, summaries.map(toRow))}`);
+  say(`medians of ${rounds} rounds, ratios within a round; every one of ${cells.length * jobs} jobs ran exactly once`);
+  return Object.assign({}, ...summaries.map(toFigures));
+}
+
+/** Medians over the rounds. */
+interface Summary extends Omit<Cell, 'round'> {
+  /** The same divided by plainjob's of the same round. */
+  speedRatio: number;
+  cpuRatio: number;
+}
+
+/** Of cells that differ in contender and round alone. */
+function summarise(cells: readonly Cell[]): Summary[] {
+  return CONTENDERS.map(({ name }) => {
+    const own = cells.filter((cell) => cell.contender === name);
+    const bases = own.map(({ round }) =>
+      cells.find((cell) => cell.contender === plainjob.name && cell.round === round),
+    ) as Cell[];
+    return {
+      contender: name,
+      processes: own[0]!.processes,
+      finished: own[0]!.finished,
+      jobsPerSecond: median(own.map((cell) => cell.jobsPerSecond)),
+      cpuMicrosPerJob: median(own.map((cell) => cell.cpuMicrosPerJob)),
+      speedRatio: median(own.map((cell, index) => cell.jobsPerSecond / bases[index]!.jobsPerSecond)),
+      cpuRatio: median(own.map((cell, index) => cell.cpuMicrosPerJob / bases[index]!.cpuMicrosPerJob)),
+    };
+  });
+}
+
+function toRow(summary: Summary): string[] {
+  const { contender, processes, jobsPerSecond, speedRatio, cpuMicrosPerJob, cpuRatio } = summary;
+  return [
+    `${contender}, ${processes} process${processes === 1 ? '' : 'es'}, ${summary.finished} finished`,
+    jobsPerSecond.toFixed(0),
+    speedRatio.toFixed(2),
+    cpuMicrosPerJob.toFixed(1),
+    cpuRatio.toFixed(2),
+  ];
+}
+
+function toFigures(summary: Summary): Figures {
+  const key = `${summary.contender}_${summary.processes}p_${summary.finished}`;
+  return {
+    [`${key}_jobs_per_s`]: summary.jobsPerSecond,
+    [`${key}_jobs_per_s_of_plainjob`]: summary.speedRatio,
+    [`${key}_cpu_us_per_job`]: summary.cpuMicrosPerJob,
+    [`${key}_cpu_of_plainjob`]: summary.cpuRatio,
+  };
+}
+
+async function latency(): Promise<Figures> {
+  const ms = await measureLatency(anyrag, 200);
+  const [p50, p95] = [quantile(ms, 0.5), quantile(ms, 0.95)];
+  say(`\nenqueue in one process to start in another that is idle, ms: p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}`);
+  return { latency_p50_ms: p50, latency_p95_ms: p95 };
+}
+
+async function idle(): Promise<Figures> {
+  const share = await measureIdleCpu(anyrag, 10_000);
+  say(`\nidle worker over 10 s: ${(share * 100).toFixed(2)} % of a core`);
+  return { idle_cpu_percent: share * 100 };
+}
+
+async function operations(): Promise<Figures> {
+  const counts = tenMillion ? [0, finished, 10_000_000] : [0, finished];
+  const measured: Operations[] = [];
+  for (const count of counts) measured.push(await measureOperations(count, 300));
+  const operationNames = Object.keys(measured[0]!);
+  const rows = operationNames.map((name) => [name, ...measured.map((times) => times[name]!.toFixed(0))]);
+  say(`\n${formatTable(['one call, median us', ...counts.map((count) => `${count} finished`)], rows)}`);
+  return Object.fromEntries(
+    operationNames.flatMap((name) =>
+      measured.map((times, index) => [`${name.replaceAll(' ', '_')}_${counts[index]}_us`, times[name]!]),
+    ),
+  );
+}
+
+function say(text: string): void {
+  if (!json) console.log(text);
+}
+
+function readOptionsOrExit() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        'ten-million': { type: 'boolean', default: false },
+        jobs: { type: 'string', default: '40000' },
+        rounds: { type: 'string', default: '3' },
+        finished: { type: 'string', default: '1000000' },
+      },
+    });
+    const known = ['throughput', 'latency', 'idle', 'operations'];
+    const unknown = positionals.find((name) => !known.includes(name));
+    if (unknown !== undefined) throw new TypeError(`There is no benchmark ${unknown}.`);
+    return {
+      names: positionals.length > 0 ? positionals : known,
+      jobs: wholeNumber(values.jobs, '--jobs'),
+      rounds: wholeNumber(values.rounds, '--rounds'),
+      finished: wholeNumber(values.finished, '--finished'),
+      tenMillion: values['ten-million'],
+      json: values.json,
+    };
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${USAGE}`);
+    process.exit(64);
+  }
+}
+
+function wholeNumber(text: string, option: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw new TypeError(`${option} must be a whole number of 1 or more.`);
+}
