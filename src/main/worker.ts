@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jobSubject } from '../access/index.ts';
+import type { Output } from '../cli/output.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { createEmbeddingModel } from '../providers/index.ts';
 import { createHandlers } from '../worker/handlers.ts';
@@ -9,11 +10,12 @@ import { Lease } from '../worker/lease.ts';
 import { WakeUp } from '../worker/wake-up.ts';
 import { embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
-import { MIGRATIONS_DIRECTORY, openPlatform, runProcess } from './platform.ts';
+import { MIGRATIONS_DIRECTORY, openPlatform } from './platform.ts';
+import { runProcess } from './run-process.ts';
 
 /** One worker process: claims jobs until it is told to stop. */
-async function main(): Promise<void> {
-  const { config, log, db, databaseOptions, storage } = await openPlatform('worker');
+async function main({ isJson }: Output): Promise<void> {
+  const { config, log, db, databaseOptions, storage } = await openPlatform('worker', { isJson });
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
   const temporaryDirectory = join(config.dataDir, 'tmp');
   await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
@@ -43,7 +45,10 @@ async function main(): Promise<void> {
     await db.close();
   });
   log.info({ event: 'worker.stopped' }, 'worker stopped');
-  process.exit(0);
 }
 
-await runProcess(main);
+await runProcess({
+  name: 'worker',
+  description: 'Runs one worker process until it is told to stop, on a database that is migrated.',
+  main,
+});
