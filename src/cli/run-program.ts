@@ -52,6 +52,10 @@ function newProgram({ stdout, stderr }: Terminal): Command {
 }
 
 function usageError(error: CommanderError): CommanderError {
-  const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
+  // A suggestion comes on a line of its own.
+  const message = error.message
+    .replace(/^error: /, '')
+    .replace(/\s*\n/, ' ')
+    .replace(/\.$/, '');
   return new CommanderError(error.exitCode, error.code, `${message}; see --help`);
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { authenticate, createPasswords, openSigningKeys } from '../access/index.ts';
 import { createLoginThrottle } from '../accounts/index.ts';
+import type { Output } from '../cli/output.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { pingDatabase } from '../db/ping.ts';
 import { buildApp } from '../http/app.ts';
@@ -10,11 +11,12 @@ import { outboundRules } from '../ingestion/index.ts';
 import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
 import { chatSettings, embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
-import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets, runProcess } from './platform.ts';
+import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets } from './platform.ts';
+import { runProcess } from './run-process.ts';
 
 /** One API process: answers requests until it is told to stop. */
-async function main(): Promise<void> {
-  const { config, log, db, storage } = await openPlatform('api');
+async function main({ isJson }: Output): Promise<void> {
+  const { config, log, db, storage } = await openPlatform('api', { isJson });
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
   const secrets = await openSecrets(config);
   const keys = await openSigningKeys({ db, secrets });
@@ -67,10 +69,12 @@ async function main(): Promise<void> {
   });
   log.info({ event: 'api.listening', url }, `listening on ${url}`);
   tellParent({ kind: 'ready', url });
-
   await stopped;
   log.info({ event: 'api.stopped' }, 'api stopped');
-  process.exit(0);
 }
 
-await runProcess(main);
+await runProcess({
+  name: 'serve',
+  description: 'Runs one API process until it is told to stop, on a database that is migrated.',
+  main,
+});

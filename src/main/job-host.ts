@@ -1,12 +1,16 @@
+import { once } from 'node:events';
+import type { Output } from '../cli/output.ts';
 import { followWorker, serveJobs } from '../worker/serve-jobs.ts';
 import { openJobPlatform } from './job-platform.ts';
-import { runProcess } from './platform.ts';
+import { runProcess } from './run-process.ts';
 
-/** A process of a worker, in which jobs of isolated types run. Started by the worker only. */
-async function main(): Promise<void> {
+/** A process of a worker, in which jobs of isolated types run. Started by the worker only, and ended with it. */
+async function main({ isJson }: Output): Promise<void> {
   followWorker();
-  const { runs } = await openJobPlatform();
+  const { runs } = await openJobPlatform({ isJson });
+  const left = once(process, 'disconnect');
   serveJobs(runs);
+  await left;
 }
 
-await runProcess(main);
+await runProcess({ name: 'job-host', description: 'Runs jobs for a worker, which starts it.', main });

@@ -18,8 +18,8 @@ export interface JobPlatform extends Platform {
 const ABORT_GRACE_MS = 10_000;
 
 /** Opens what handlers need. Models are loaded by the first job that uses them. */
-export async function openJobPlatform(): Promise<JobPlatform> {
-  const platform = await openPlatform('worker');
+export async function openJobPlatform(output: { isJson: boolean }): Promise<JobPlatform> {
+  const platform = await openPlatform('worker', output);
   const { config, log, db, storage } = platform;
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
   const temporaryDirectory = join(config.dataDir, 'tmp');

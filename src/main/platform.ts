@@ -25,8 +25,11 @@ export function readConfig(): Config {
   return loadConfig(process.env, process.cwd());
 }
 
-export async function openPlatform(service: 'api' | 'worker' | 'up' | 'cli', config = readConfig()): Promise<Platform> {
-  const log = createLogger({ level: config.logLevel, service });
+export async function openPlatform(
+  service: 'api' | 'worker' | 'up' | 'cli',
+  { isJson, config = readConfig() }: { isJson: boolean; config?: Config },
+): Promise<Platform> {
+  const log = createLogger({ level: config.logLevel, service, isJson });
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const databaseOptions = databaseOptionsOf(config);
   const { database, warnings } = await openDatabase(databaseOptions);
@@ -93,17 +96,4 @@ export function storageDirectory(config: Config): string {
 /** `src/main` in the repository, `dist/src/main` or alike in the package: the folder that holds the migrations. */
 function findPackageRoot(): string {
   return dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-}
-
-/** A process ends with one sentence when its set-up is wrong, and with a stack where the error is ours. */
-export async function runProcess(main: () => Promise<void>): Promise<void> {
-  try {
-    await main();
-  } catch (error) {
-    const text = error instanceof AppError ? error.detail : (error as Error).stack;
-    process.stderr.write(`anyrag: ${text}\n`);
-    process.exitCode = error instanceof AppError && error.code === 'config_invalid' ? 78 : 1;
-    // Whatever was opened before the error would keep the process alive.
-    process.exit();
-  }
 }

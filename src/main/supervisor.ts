@@ -26,13 +26,15 @@ const RESTART_DELAY_MS = 200;
 export class Supervisor {
   readonly #log: Logger;
   readonly #graceMs: number;
+  readonly #options: readonly string[];
   readonly #children = new Set<Child>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #stopping = false;
 
-  constructor(options: { log: Logger; graceMs: number }) {
+  constructor(options: { log: Logger; graceMs: number; options: readonly string[] }) {
     this.#log = options.log;
     this.#graceMs = options.graceMs;
+    this.#options = options.options;
   }
 
   /** Resolves when the process is ready for the first time. A first start that fails is not tried again: set-up is wrong. */
@@ -63,7 +65,7 @@ export class Supervisor {
     // A process group of its own, so that a Ctrl-C reaches it once, through us. With the channel closed it stops itself.
     const process_ = spawn(
       process.execPath,
-      [...process.execArgv, siblingModule(import.meta.url, `./${name}`).pathname],
+      [...process.execArgv, siblingModule(import.meta.url, `./${name}`).pathname, ...this.#options],
       {
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
         detached: true,

@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { siblingModule } from '../base/source-file.ts';
+import type { Output } from '../cli/output.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { JobHandler } from '../jobs/index.ts';
 import { BUILT_IN_SCHEDULES } from '../worker/maintenance.ts';
@@ -7,21 +7,27 @@ import { Scheduler } from '../worker/scheduler.ts';
 import { startWorker } from '../worker/start-worker.ts';
 import { openJobPlatform } from './job-platform.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
-import { runProcess } from './platform.ts';
+import { runProcess } from './run-process.ts';
+
+interface WorkerOptions {
+  queues?: string;
+  types?: string;
+  concurrency?: string;
+}
 
 /** One worker process: claims jobs until it is told to stop. */
-async function main(): Promise<void> {
-  const options = readOptions();
-  const { config, log, databaseOptions, runs, close } = await openJobPlatform();
+async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
+  const serves = readOptions(options);
+  const { config, log, databaseOptions, runs, close } = await openJobPlatform({ isJson });
   const { shutdownGraceMs: graceMs } = config;
-  const concurrency = options.concurrency ?? config.workerConcurrency;
+  const concurrency = serves.concurrency ?? config.workerConcurrency;
   const stuck = Promise.withResolvers<void>();
   const worker = await startWorker({
     ...runs,
-    handlers: servedBy(runs.handlers, options.types),
+    handlers: servedBy(runs.handlers, serves.types),
     database: databaseOptions,
     leaseMs: config.jobLeaseMs,
-    queues: options.queues,
+    queues: serves.queues,
     concurrency,
     hosts: { entry: siblingModule(import.meta.url, './job-host'), memoryMb: config.jobMemoryMb },
     onStuck: stuck.resolve,
@@ -41,25 +47,16 @@ async function main(): Promise<void> {
   }, stuck.promise);
   log.info({ event: 'worker.ready', worker_id: worker.lease.workerId, concurrency }, 'worker ready');
   tellParent({ kind: 'ready' });
-
   await stopped;
   log.info({ event: 'worker.stopped' }, 'worker stopped');
-  process.exit(0);
 }
 
-function readOptions(): { queues: string[] | null; types: string[] | null; concurrency: number | null } {
-  const options = { queues: { type: 'string' }, types: { type: 'string' }, concurrency: { type: 'string' } } as const;
-  const usage = 'Usage: anyrag worker [--queues A,B] [--types A,B] [--concurrency N]';
-  try {
-    const { values } = parseArgs({ args: process.argv.slice(2), options });
-    const concurrency = values.concurrency === undefined ? null : Number(values.concurrency);
-    if (concurrency !== null && !(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= 64)) {
-      throw new Error('--concurrency must be a number from 1 to 64.');
-    }
-    return { queues: listOf('--queues', values.queues), types: listOf('--types', values.types), concurrency };
-  } catch (error) {
-    throw new AppError('config_invalid', `${(error as Error).message} ${usage}`);
+function readOptions({ queues, types, concurrency }: WorkerOptions) {
+  const jobs = concurrency === undefined ? null : Number(concurrency);
+  if (jobs !== null && !(Number.isInteger(jobs) && jobs >= 1 && jobs <= 64)) {
+    throw new AppError('config_invalid', '--concurrency must be a number from 1 to 64.');
   }
+  return { queues: listOf('--queues', queues), types: listOf('--types', types), concurrency: jobs };
 }
 
 function listOf(option: string, text: string | undefined): string[] | null {
@@ -68,7 +65,7 @@ function listOf(option: string, text: string | undefined): string[] | null {
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
-  if (words.length === 0) throw new Error(`Name at least one after ${option}.`);
+  if (words.length === 0) throw new AppError('config_invalid', `Name at least one after ${option}.`);
   return words;
 }
 
@@ -84,4 +81,13 @@ function servedBy(all: ReadonlyMap<string, JobHandler>, types: string[] | null):
   return new Map([...all].filter(([type]) => types.includes(type)));
 }
 
-await runProcess(main);
+await runProcess({
+  name: 'worker',
+  description: 'Runs one worker process until it is told to stop, on a database that is migrated.',
+  options: [
+    ['--queues <names>', 'queues it serves, comma-separated (default: all)'],
+    ['--types <names>', 'types of jobs it runs, comma-separated (default: all)'],
+    ['--concurrency <n>', 'jobs at a time (default: WORKER_CONCURRENCY)'],
+  ],
+  main,
+});

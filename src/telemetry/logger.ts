@@ -12,14 +12,19 @@ export const activeTrace = new AsyncLocalStorage<TraceContext>();
 const SECRET_FIELDS = ['authorization', 'cookie', 'password', 'token', 'api_key', 'secret'];
 
 /**
- * JSON lines on stdout, readable ones on a terminal; on stderr for commands, whose output is on stdout. Written
+ * JSON lines on stdout, readable ones on a terminal unless `isJson`; on stderr for commands, whose output is on stdout. Written
  * synchronously: a line that was logged before a crash or a kill is there, which an asynchronous destination does not give.
  */
-export function createLogger(options: { level: string; service: 'api' | 'worker' | 'up' | 'cli' }): Logger {
+export function createLogger(options: {
+  level: string;
+  service: 'api' | 'worker' | 'up' | 'cli';
+  isJson?: boolean;
+}): Logger {
   const stream = options.service === 'cli' ? process.stderr : process.stdout;
-  const destination: DestinationStream = stream.isTTY
-    ? pretty({ destination: stream.fd, sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' })
-    : pino.destination({ fd: stream.fd, sync: true });
+  const destination: DestinationStream =
+    stream.isTTY && options.isJson !== true
+      ? pretty({ destination: stream.fd, sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' })
+      : pino.destination({ fd: stream.fd, sync: true });
   return pino(
     {
       level: options.level,

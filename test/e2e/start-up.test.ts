@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hasTerminal, runOnTerminal } from '../harness/command.ts';
 import { bareEnvironment, LAUNCHER, startServer } from '../harness/server.ts';
 
 let dataDir: string;
@@ -45,6 +46,42 @@ describe('starting', () => {
     expect(output).not.toMatch(/^\s+at /m);
   });
 
+  test.each(['up', 'serve', 'worker', 'migrate'])(
+    '%s --help says what the command does, and does nothing',
+    async (command) => {
+      const { code, output } = await run([command, '--help']);
+      expect(code).toBe(0);
+      expect(output).toMatch(new RegExp(`^Usage: anyrag ${command} `));
+      expect(await readdir(dataDir)).toEqual([]);
+    },
+  );
+
+  test.each(['up', 'serve', 'worker', 'migrate'])(
+    '%s with an option it does not know starts nothing',
+    async (command) => {
+      const { code, output } = await run([command, '--wrokers', '3']);
+      expect(code).toBe(2);
+      expect(output).toMatch(/--wrokers.*--help/);
+      expect(await readdir(dataDir)).toEqual([]);
+    },
+  );
+
+  test.skipIf(!hasTerminal)(
+    'up --json writes its log and that of its processes in JSON on a terminal too',
+    async () => {
+      const env = { DATA_DIR: dataDir, PORT: '0', EMBEDDING_PROVIDER: 'none' };
+      const CTRL_C = '\u0003';
+      const { code, screen } = await runOnTerminal(`exec ${LAUNCHER} up --json`, {
+        env,
+        answers: [['up.ready', CTRL_C]],
+      });
+      expect(code).toBe(0);
+      const lines = screen.split(/\r?\n/).map((line) => line.replace('^C', '').trim());
+      for (const line of lines.filter(Boolean)) expect(JSON.parse(line)).toHaveProperty('level');
+      expect(screen).toMatch(/api\.stopped/);
+    },
+  );
+
   test('serve and worker on a database that was never migrated say which command is missing', async () => {
     for (const command of ['serve', 'worker']) {
       const { code, output } = await run([command]);
@@ -82,6 +119,15 @@ describe('starting', () => {
     blocker.close();
     expect(code).not.toBe(0);
     expect(output).toContain(String(port));
+    expect(output).not.toMatch(/^\s+at /m);
+  });
+
+  test('a data directory that cannot be made stops the start with a sentence', async () => {
+    await writeFile(join(dataDir, 'file'), '');
+    const { code, output } = await run(['up'], { DATA_DIR: join(dataDir, 'file', 'data') });
+    expect(code).not.toBe(0);
+    expect(output).toContain(join(dataDir, 'file', 'data'));
+    expect(output).not.toMatch(/^\s+at /m);
   });
 
   test('settings come from anyrag.yml, and the environment wins over it', async () => {
