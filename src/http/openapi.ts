@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { App } from './app-types.ts';
+import type { App, RouteAccess } from './app-types.ts';
 import { problemResponses } from './problem-schema.ts';
 
 /** The contract at `/openapi.json` and its page at `/docs`, made of the routes' own schemas. */
@@ -17,27 +17,38 @@ export async function describeApi(app: App, version: string): Promise<void> {
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } },
-      security: [{ bearer: [] }, {}],
     },
     transform: jsonSchemaTransform,
     transformObject: (document) => tidyComponents(jsonSchemaTransformObject(document) as Document) as never,
   });
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    transformStaticCSP: ownPagePolicy,
+    // Else the browser tells a stranger where the document lies, to show a badge.
+    uiConfig: { validatorUrl: null },
+  });
+}
+
+/** Nothing of others, and no HTTPS demanded where the page itself came by HTTP: its parts would not be found. */
+function ownPagePolicy(policy: string): string {
+  return policy.replace(/ (?:validator\.swagger\.io|upgrade-insecure-requests;)/g, '').trim();
 }
 
 const Nothing = z.strictObject({});
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 /**
- * Adds to each route what holds for all of them, so that none can forget it: a query parameter that a route does not know is
- * refused, and a body may be too large or of the wrong type even where none is expected.
+ * Adds to each route what holds for all of them, so that none can forget it: which credentials it takes, that a query
+ * parameter it does not know is refused, and that a body may be too large or of the wrong type even where none is expected.
  */
 export function completeSchemas(app: App): void {
   app.addHook('onRoute', (route) => {
     const hasBody = [route.method].flat().some((method) => METHODS_WITH_BODY.has(method));
-    const isOpen = route.config?.access?.kind === 'open';
+    const access = route.config?.access;
     route.schema = {
-      ...(!isOpen && { querystring: Nothing }),
+      security: securityOf(access),
+      ...(access?.kind !== 'open' && { querystring: Nothing }),
       ...route.schema,
       response: {
         ...(hasBody ? problemResponses(413, 415) : problemResponses()),
@@ -45,6 +56,23 @@ export function completeSchemas(app: App): void {
       },
     };
   });
+}
+
+const BEARER = { bearer: [] };
+/** Guests are let in by some routes, as far as the operator allows it. */
+const NO_CREDENTIALS = {};
+
+function securityOf(access: RouteAccess | undefined): Record<string, string[]>[] {
+  switch (access?.kind) {
+    case 'open':
+      return [];
+    case 'read':
+    case 'ingest':
+    case 'job':
+      return [BEARER, NO_CREDENTIALS];
+    default:
+      return [BEARER];
+  }
 }
 
 interface Document {

@@ -112,7 +112,27 @@ describe('the OpenAPI document', () => {
   test('its page is served without scripts of others', async () => {
     const page = await api.app.inject('/docs/');
     expect(page.statusCode).toBe(200);
-    expect(page.headers['content-security-policy']).toContain("script-src 'self'");
+    const policy = page.headers['content-security-policy'];
+    expect(policy).toContain("script-src 'self'");
+    expect(policy).not.toMatch(/validator|upgrade-insecure-requests/);
+    expect((await api.app.inject('/docs/static/swagger-initializer.js')).body).toMatch(/"validatorUrl":\s*null/);
+  });
+
+  test('says of each operation whether it can be used without credentials', async () => {
+    for (const { method, path, definition } of api.contract.operations) {
+      const { security } = definition;
+      const isOpen = security.length === 0;
+      const takesGuests = security.some((scheme: object) => Object.keys(scheme).length === 0);
+      const response = await api.app.inject({ method: method as 'GET', url: path.replace(/\{\w+\}/, documentId) });
+      const isRefused = response.json().code === 'unauthenticated';
+      if (isOpen) expect(isRefused, `${method} ${path}`).toBe(false);
+      else if (!takesGuests) expect(isRefused, `${method} ${path}`).toBe(true);
+    }
+    const securityOf = (where: string) =>
+      api.contract.operations.find(({ method, path }) => `${method} ${path}` === where)!.definition.security;
+    expect(securityOf('GET /livez')).toEqual([]);
+    expect(securityOf('GET /auth/me')).toEqual([{ bearer: [] }]);
+    expect(securityOf('POST /search/keyword')).toEqual([{ bearer: [] }, {}]);
   });
 });
 

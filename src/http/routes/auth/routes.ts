@@ -52,7 +52,6 @@ export function authRoutes(app: App, deps: AuthRouteDependencies): void {
       schema: {
         tags: ['auth'],
         summary: 'Public keys that verify access tokens',
-        security: [],
         response: { 200: KeySet, ...problemResponses() },
       },
     },
@@ -73,7 +72,6 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
       schema: {
         tags,
         summary: 'Make an account and sign in',
-        security: [],
         body: RegisterBody,
         response: { 201: SignedInSchema, ...problemResponses(409, 413, 415) },
       },
@@ -91,7 +89,6 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
       schema: {
         tags,
         summary: 'Sign in',
-        security: [],
         body: LoginBody,
         response: { 200: SignedInSchema, ...problemResponses(413, 415) },
       },
@@ -109,7 +106,6 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
       schema: {
         tags,
         summary: 'Exchange a refresh token for the next pair of tokens',
-        security: [],
         body: RefreshBody,
         response: { 200: SignedInSchema, ...problemResponses(413, 415) },
       },
