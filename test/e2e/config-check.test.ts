@@ -43,6 +43,7 @@ test.each<[string, Record<string, string>, string]>([
   ['a weak secret', { SECRET_KEY: 'short' }, 'SECRET_KEY'],
   ['a provider without its model', { CHAT_PROVIDER: 'openai', CHAT_URL: 'http://127.0.0.1/v1' }, 'CHAT_MODEL'],
   ['a storage that is not supported', { STORAGE_URL: 's3://bucket' }, 'STORAGE_URL'],
+  ['a database that is not supported', { DATABASE_URL: 'postgres://db.example' }, 'DATABASE_URL'],
 ])('%s exits with 78 and names it', async (_name, env, name) => {
   const { code, stdout, stderr } = await check(env, '--json');
   expect({ code, stdout }).toEqual({ code: 78, stdout: '' });
