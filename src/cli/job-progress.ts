@@ -9,12 +9,18 @@ export interface JobProgress {
   end(): void;
 }
 
-const MAX_LABEL_CHARS = 40;
+/** Room for a bar and its stage beside it on a line of 80 characters. */
+const MAX_BAR_LABEL_CHARS = 40;
 
 /** On stderr: a bar where somebody is watching, else a line for each stage. */
 export function showProgress(output: Output, label: string): JobProgress {
-  const name = printableLine(label).slice(0, MAX_LABEL_CHARS);
-  return output.stderr.isTTY === true ? bar(output, name) : lines(output, name);
+  const name = printableLine(label);
+  return output.stderr.isTTY === true ? bar(output, shortened(name)) : lines(output, name);
+}
+
+/** The end of a path says more than its beginning. */
+function shortened(name: string): string {
+  return name.length <= MAX_BAR_LABEL_CHARS ? name : `…${name.slice(1 - MAX_BAR_LABEL_CHARS)}`;
 }
 
 function bar(output: Output, name: string): JobProgress {

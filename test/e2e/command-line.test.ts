@@ -134,6 +134,8 @@ describe('adding and asking', () => {
     const added = await anyrag(['ingest', path, '--tag', 'animals']);
     expect(added).toMatchObject({ code: 0, stdout: expect.stringContaining('1 passage') });
     expect(added.stderr).toContain(`${path}: completed`);
+    const longPath = await file(`${'long-'.repeat(20)}name.md`, 'Zebus have a hump.');
+    expect((await anyrag(['ingest', longPath])).stderr).toContain(`${longPath}: completed`);
 
     const answer = await anyrag(['ask', 'Where', 'does', 'the', 'zebra', 'live?', '--tag', 'animals']);
     expect(answer.code).toBe(0);
@@ -226,10 +228,11 @@ describe('adding and asking', () => {
   });
 
   test.skipIf(!hasTerminal)('on a terminal a bar shows the stages', async () => {
-    const path = await file('bar.txt', 'Birches are white.');
+    const path = await file(`${'long-'.repeat(20)}bar.txt`, 'Birches are white.');
     const { code, screen } = await runOnTerminal(`${LAUNCHER} ingest ${path}`, { env });
     expect(code).toBe(0);
     expect(screen).toMatch(/░|█/);
+    expect(screen).toMatch(/…\S+-bar\.txt {2}[░█]/);
   });
 });
 
