@@ -43,6 +43,11 @@ function change(script: string): void {
   connection.close();
 }
 
+test('a data directory below a file is a finding like any other', async () => {
+  const { problems } = await doctor({ DATA_DIR: '/dev/null/data' });
+  expect(problems).toEqual(['data_directory', 'database']);
+});
+
 describe('with data in use', () => {
   test('everything is well while the server runs; lost and left files and held jobs are seen', async () => {
     const server = await startServer({ dataDir, keepData: true });
