@@ -23,7 +23,13 @@ export function createLogger(options: {
   const stream = options.service === 'cli' ? process.stderr : process.stdout;
   const destination: DestinationStream =
     stream.isTTY && options.isJson !== true
-      ? pretty({ destination: stream.fd, sync: true, ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' })
+      ? pretty({
+          destination: stream.fd,
+          sync: true,
+          singleLine: true,
+          ignore: 'pid,hostname,service,span_id',
+          translateTime: 'HH:MM:ss.l',
+        })
       : pino.destination({ fd: stream.fd, sync: true });
   return pino(
     {

@@ -66,21 +66,26 @@ describe('starting', () => {
     },
   );
 
-  test.skipIf(!hasTerminal)(
-    'up --json writes its log and that of its processes in JSON on a terminal too',
-    async () => {
-      const env = { DATA_DIR: dataDir, PORT: '0', EMBEDDING_PROVIDER: 'none' };
-      const CTRL_C = '\u0003';
-      const { code, screen } = await runOnTerminal(`exec ${LAUNCHER} up --json`, {
-        env,
-        answers: [['up.ready', CTRL_C]],
-      });
-      expect(code).toBe(0);
-      const lines = screen.split(/\r?\n/).map((line) => line.replace('^C', '').trim());
-      for (const line of lines.filter(Boolean)) expect(JSON.parse(line)).toHaveProperty('level');
-      expect(screen).toMatch(/api\.stopped/);
-    },
-  );
+  /** The lines of its log when `up` runs on a terminal until it is ready and is stopped there. */
+  async function logOnTerminal(options: string): Promise<string[]> {
+    const { code, screen } = await runOnTerminal(`exec ${LAUNCHER} up ${options}`, {
+      env: { DATA_DIR: dataDir, PORT: '0', EMBEDDING_PROVIDER: 'none' },
+      answers: [['up.ready', '\u0003']],
+    });
+    expect(code).toBe(0);
+    expect(screen).toMatch(/api\.stopped/);
+    const lines = screen.split(/\r?\n/).map((line) => line.replace('^C', '').trim());
+    return lines.filter((line) => line !== '');
+  }
+
+  test.skipIf(!hasTerminal)('on a terminal the log of up is one readable line for each event', async () => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours.
+    for (const line of await logOnTerminal('')) expect(line).toMatch(/^\[[\d:.]+\] (\u001b\[\d+m)?[A-Z]+/);
+  });
+
+  test.skipIf(!hasTerminal)('up --json writes its log and that of its processes in JSON there too', async () => {
+    for (const line of await logOnTerminal('--json')) expect(JSON.parse(line)).toHaveProperty('level');
+  });
 
   test('serve and worker on a database that was never migrated say which command is missing', async () => {
     for (const command of ['serve', 'worker']) {
