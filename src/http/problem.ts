@@ -16,7 +16,6 @@ const FRAMEWORK_CODES: Record<string, ErrorCode> = {
   FST_ERR_BAD_URL: 'malformed_request',
   // No id is that long.
   FST_ERR_MAX_PARAM_LENGTH: 'not_found',
-  FST_ERR_ROUTE_MISSING_METHOD: 'method_not_allowed',
   FST_INVALID_MULTIPART_CONTENT_TYPE: 'unsupported_media_type',
   FST_REQ_FILE_TOO_LARGE: 'payload_too_large',
   FST_PARTS_LIMIT: 'payload_too_large',
