@@ -3,7 +3,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { ConstraintError } from '../db/database.ts';
 import { AppError, type FieldError } from '../errors/app-error.ts';
 import { ERROR_CODES, type ErrorCode } from '../errors/codes.ts';
-import { fieldErrors, type SchemaIssue } from './field-errors.ts';
+import { fieldErrors, MAX_FIELD_ERRORS, type SchemaIssue } from './field-errors.ts';
 import { PROBLEM_MEDIA_TYPE } from './problem-schema.ts';
 
 /** What the framework refuses before a handler runs, in our words. */
@@ -68,7 +68,7 @@ export function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const part = error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'body');
-    const fields = fieldErrors(part, error.validation.map(toIssue));
+    const fields = fieldErrors(part, error.validation.slice(0, MAX_FIELD_ERRORS).map(toIssue));
     return new AppError('validation_failed', summaryOf(fields), { errors: fields });
   }
   if (error instanceof ConstraintError) return new AppError('conflict', undefined, { cause: error });

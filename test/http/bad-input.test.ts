@@ -419,6 +419,21 @@ describe('JSON', () => {
     expect((await post('/ingest/text', tooDeep)).statusCode).toBeLessThan(500);
   });
 
+  test.each([
+    ['unknown fields', (n: number) => `{"text":"x",${fields(n, '0')}}`],
+    ['unknown fields with long names', () => `{"text":"x","${'y'.repeat(500_000)}":0}`],
+    ['metadata with names that are too long', (n: number) => `{"text":"x","metadata":{${fields(n / 20, '0', 101)}}}`],
+  ])('with any number of %s is answered briefly', async (_, bodyOf) => {
+    const response = await post('/ingest/text', bodyOf(50_000));
+    expect(response.json()).toMatchObject({ status: 400, code: 'validation_failed' });
+    expect(response.json().errors.length).toBeGreaterThan(0);
+    expect(response.body.length).toBeLessThan(50_000);
+  });
+
+  function fields(n: number, value: string, nameChars = 1): string {
+    return Array.from({ length: n }, (_, i) => `"${String(i).padStart(nameChars, 'k')}":${value}`).join(',');
+  }
+
   test('fields that would give rights are refused', async () => {
     for (const extra of ['owner_id', 'user_id', 'role', 'document_id', 'status', 'permissions', 'version']) {
       const response = await post('/ingest/text', { text: 'x', [extra]: 'x' });
