@@ -430,6 +430,12 @@ describe('JSON', () => {
     expect(response.body.length).toBeLessThan(50_000);
   });
 
+  test('with any number of metadata filters is a 400, and with the most there may be a search', async () => {
+    const search = (n: number) => post('/search/hybrid', `{"query":"x","filters":{"metadata":{${fields(n, '1')}}}}`);
+    expect((await search(50)).statusCode).toBe(200);
+    for (const n of [51, 2_000, 50_000]) expect((await search(n)).json()).toMatchObject({ code: 'validation_failed' });
+  });
+
   function fields(n: number, value: string, nameChars = 1): string {
     return Array.from({ length: n }, (_, i) => `"${String(i).padStart(nameChars, 'k')}":${value}`).join(',');
   }

@@ -3,6 +3,8 @@ import { Id, InstantInput, NonBlank } from '../../schemas.ts';
 import { SourceType } from '../documents/schema.ts';
 
 const MAX_QUERY_CHARS = 4_000;
+/** Each is a condition of its own on every document, and SQLite takes no more than some hundred in one expression. */
+const MAX_METADATA_FILTERS = 50;
 
 const Filters = z
   .strictObject({
@@ -12,7 +14,11 @@ const Filters = z
     source_types: z.array(SourceType).max(20).optional(),
     created_after: InstantInput.optional(),
     created_before: InstantInput.optional(),
-    metadata: z.record(z.string().min(1).max(100), z.union([z.string(), z.number(), z.boolean()])).optional(),
+    metadata: z
+      .record(z.string().min(1).max(100), z.union([z.string(), z.number(), z.boolean()]))
+      .refine((fields) => Object.keys(fields).length <= MAX_METADATA_FILTERS, `at most ${MAX_METADATA_FILTERS} fields`)
+      .meta({ maxProperties: MAX_METADATA_FILTERS })
+      .optional(),
   })
   .meta({ id: 'SearchFilters' });
 
