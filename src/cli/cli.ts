@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Client, type Credentials, createClient } from '../client/index.ts';
 import { AppError } from '../errors/app-error.ts';
 import { type CredentialStore, openCredentialStore } from './credential-store.ts';
+import { failureOf } from './failure.ts';
 import type { Output, Terminal } from './output.ts';
 import { storedCredentials } from './stored-credentials.ts';
 import { UsageError } from './usage-error.ts';
@@ -47,17 +48,26 @@ export function createCli(environment: CliEnvironment, output: Output, urlOption
     return normalUrl(url) ?? refuse(new AppError('config_invalid', 'ANYRAG_URL must be an http or https URL.'));
   }
 
-  const guestClient = () => createClient({ url: server(), credentials: guest });
+  const clientWith = (credentials: Credentials) =>
+    createClient({
+      url: server(),
+      credentials,
+      onPostponed: (reason) => {
+        const { detail, code } = failureOf(reason);
+        if (!output.isJson) output.note(`Note: ${detail} (${code}); trying again for up to a minute.`);
+      },
+    });
 
-  const sessionClient = () =>
-    createClient({ url: server(), credentials: storedCredentials(store, server(), guestClient().refresh) });
+  const guestClient = () => clientWith(guest);
+
+  const sessionClient = () => clientWith(storedCredentials(store, server(), guestClient().refresh));
 
   function client(): Client {
     const { apiKey } = environment;
     if (apiKey === null) return sessionClient();
     // What cannot be in a header would come back in the text of an error, with the key in it.
     if (!/^[\x21-\x7e]+$/.test(apiKey)) throw new AppError('config_invalid', 'ANYRAG_API_KEY is not an API key.');
-    return createClient({ url: server(), credentials: { token: async () => apiKey, renew: async () => null } });
+    return clientWith({ token: async () => apiKey, renew: async () => null });
   }
 
   return { environment, output, store, server, client, sessionClient, guestClient };

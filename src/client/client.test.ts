@@ -115,9 +115,19 @@ describe('requests', () => {
       problem(503, 'not_ready', { 'retry-after': '0' }),
       answer({ user_id: 'u' }),
     );
-    const client = createClient({ url: server.url, credentials: asGuest });
+    const told: string[] = [];
+    const onPostponed = ({ message }: Error) => void told.push(message);
+    const client = createClient({ url: server.url, credentials: asGuest, onPostponed });
     expect(await client.me()).toEqual({ user_id: 'u' });
     expect(server.seen).toHaveLength(3);
+    expect(told).toEqual([expect.stringContaining('rate_limited')]);
+  });
+
+  test('a request is given up when it is turned away for longer than agreed', async () => {
+    const server = await serve(problem(503, 'not_ready', { 'retry-after': '0' }));
+    const client = createClient({ url: server.url, credentials: asGuest, maxPostponedMs: 20 });
+    await expect(client.me()).rejects.toThrow('not_ready');
+    expect(server.seen.length).toBeGreaterThan(1);
   });
 
   test('a request that is put off for too long fails at once', async () => {

@@ -15,8 +15,10 @@ export interface TransportOptions {
   credentials: Credentials;
   /** For the whole of an answer that is read at once, and for the beginning of one that is streamed. Default 60,000. */
   timeoutMs?: number | undefined;
-  /** How long a request that was turned away (429, 503) may be put off in all. Default 60,000. */
+  /** For how long after it was turned away first (429, 503) a request is sent again. Default 60,000. */
   maxPostponedMs?: number | undefined;
+  /** Told why a request was turned away, before the first wait to send it again. */
+  onPostponed?: ((reason: Error) => void) | undefined;
 }
 
 export interface Call {
@@ -45,12 +47,14 @@ export class Transport {
   readonly #credentials: Credentials;
   readonly #timeoutMs: number;
   readonly #maxPostponedMs: number;
+  readonly #onPostponed: (reason: Error) => void;
 
-  constructor({ url, credentials, timeoutMs, maxPostponedMs }: TransportOptions) {
+  constructor({ url, credentials, timeoutMs, maxPostponedMs, onPostponed }: TransportOptions) {
     this.#base = url.replace(/\/+$/, '');
     this.#credentials = credentials;
     this.#timeoutMs = timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#maxPostponedMs = maxPostponedMs ?? DEFAULT_MAX_POSTPONED_MS;
+    this.#onPostponed = onPostponed ?? (() => {});
   }
 
   /** The JSON of the answer; undefined where there is none. */
@@ -80,7 +84,7 @@ export class Transport {
     const isAuthenticated = call.authenticated ?? true;
     let token = isAuthenticated ? await this.#credentials.token() : null;
     let isRenewed = false;
-    let postponedMs = 0;
+    let deadlineMs: number | null = null;
     for (;;) {
       const response = await this.#connected(() => this.#fetch(call, token, timed));
       if (response.ok) return response;
@@ -95,8 +99,11 @@ export class Transport {
       }
       const error = await this.#connected(() => problemOf(response, this.#base));
       const delayMs = postponement(response);
-      if (delayMs === null || call.repeatable === false || postponedMs + delayMs > this.#maxPostponedMs) throw error;
-      postponedMs += delayMs;
+      const nowMs = performance.now();
+      const isFirst = deadlineMs === null;
+      deadlineMs ??= nowMs + this.#maxPostponedMs;
+      if (delayMs === null || call.repeatable === false || nowMs + delayMs > deadlineMs) throw error;
+      if (isFirst) this.#onPostponed(error);
       await pause(delayMs, call.signal);
     }
   }

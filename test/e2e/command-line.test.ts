@@ -290,6 +290,25 @@ describe('texts of others do not control the terminal', () => {
   });
 });
 
+test('a command that is turned away says why it waits', async () => {
+  const problem = { title: 'Not ready', status: 503, code: 'not_ready', detail: 'The database is away', trace_id: 't' };
+  let isAsked = false;
+  const busy = createServer((_request, response) => {
+    if (isAsked) return response.end('{"items":[],"next_cursor":null}');
+    isAsked = true;
+    return response
+      .writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '0' })
+      .end(JSON.stringify(problem));
+  });
+  await new Promise<void>((resolve) => busy.listen(0, '127.0.0.1', resolve));
+  const { port } = busy.address() as AddressInfo;
+  const there = { env: { ANYRAG_URL: `http://127.0.0.1:${port}`, ANYRAG_API_KEY: 'key' } };
+  const { code, stderr } = await runCommand(['documents', 'ls'], there);
+  busy.close();
+  expect(code).toBe(0);
+  expect(stderr).toBe('Note: The database is away (not_ready); trying again for up to a minute.\n');
+});
+
 describe('exit codes', () => {
   test.each<[string, string[], Record<string, string>, number]>([
     ['usage: an unknown command', ['nonsense'], {}, 2],
