@@ -9,6 +9,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { App } from './app-types.ts';
 import { answerClientError } from './client-error.ts';
 import { completeSchemas, describeApi } from './openapi.ts';
+import { limitBodyTime } from './plugins/limit-body-time.ts';
 import { limitRates } from './plugins/limit-rates.ts';
 import { type AccessRules, requireAccess } from './plugins/require-access.ts';
 import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests.ts';
@@ -31,6 +32,8 @@ export interface AppDependencies {
   checks: ReadinessChecks;
   checkUrl(url: string): void;
   maxUploadBytes: number;
+  /** Until a JSON body is whole. Default 30,000. */
+  jsonBodyTimeoutMs?: number;
   /** Null: no limits. */
   ratePerMinute: number | null;
   trustProxy: readonly string[];
@@ -40,6 +43,7 @@ export interface AppDependencies {
 
 /** Small JSON bodies: what is long is uploaded. */
 const JSON_BODY_BYTES = 1_048_576;
+const JSON_BODY_TIMEOUT_MS = 30_000;
 /** Longer than a model may think about an answer; event streams have a heartbeat. */
 const SILENT_CONNECTION_MS = 600_000;
 const MAX_FORM_FIELDS = 100;
@@ -82,6 +86,9 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   await app.register(multipart, {
     limits: { files: 2, fields: MAX_FORM_FIELDS, fieldSize: MAX_FIELD_BYTES, fileSize: deps.maxUploadBytes + 1 },
   });
+  limitBodyTime(app, { ms: deps.jsonBodyTimeoutMs ?? JSON_BODY_TIMEOUT_MS });
+  // Before a body is read: nobody has to say who they are to send one there.
+  app.addHook('onRequest', async (request, reply) => (request.is404 ? sendNotFound(request, reply) : undefined));
   await describeApi(app, deps.version);
   await app.register(async (scope) => {
     const routes = scope as unknown as App;

@@ -511,3 +511,41 @@ test('a large request without a body to read is cut, not waited for', async () =
   socket.write(`GET /livez HTTP/1.1\r\nhost: x\r\nx-padding: ${'x'.repeat(20_000)}\r\n\r\n`);
   expect(await readText(socket)).toMatch(/^HTTP\/1\.1 400 [\s\S]*The headers are larger than allowed/);
 });
+
+describe('a body that is never whole', () => {
+  const head = (path: string, bytes: number) =>
+    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n`;
+
+  test('costs its caller the connection', async () => {
+    const hasty = await createTestApp({ change: () => ({ jsonBodyTimeoutMs: 1_000 }) });
+    const { port, hostname } = new URL(await hasty.listen());
+    const user = await hasty.registerUser();
+    const { job_id } = (
+      await hasty.inject({ method: 'POST', url: '/ingest/text', as: user, payload: { text: 'Herons fish.' } })
+    ).json();
+    const { body: events } = await send(`http://${hostname}:${port}/jobs/${job_id}/events`, {
+      headers: { authorization: user.authorization },
+    });
+    const socket = connect(Number(port), hostname);
+    socket.write(`${head('/auth/login', 1_000)}{"email":`);
+    expect(await readText(socket)).toBe('');
+
+    // Requests that are whole, and last, are left alone.
+    await hasty.runJob(job_id);
+    expect(await events.text()).toContain('event: end');
+    await hasty.close();
+  });
+
+  test.each([
+    ['/auth/login', 413],
+    ['/auth/register', 413],
+    ['/auth/refresh', 413],
+    ['/no/such/route', 404],
+    ['/ingest/text', 401],
+  ])('is not waited for at %s, where anybody may send one', async (path, status) => {
+    const socket = await openSocket();
+    socket.write(head(path, 1_000_000));
+    expect(await firstLine(socket)).toMatch(`HTTP/1.1 ${status} `);
+    socket.destroy();
+  });
+});

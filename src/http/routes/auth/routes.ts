@@ -38,6 +38,8 @@ export type AuthRouteDependencies = AccountDependencies;
 const OPEN: RouteAccess = { kind: 'open' };
 /** A key neither ends sessions nor makes, shows or deletes keys: a leaked one must not outlive its own deletion. */
 const SESSION_ONLY: RouteAccess = { kind: 'user', scope: null };
+/** Three fields of at most 1,024 characters, each escaped by six bytes. Anybody may send this much, to be held in memory. */
+const MAX_CREDENTIALS_BYTES = 32_768;
 /** How long others may keep our public keys. */
 const KEY_SET_MAX_AGE_SECONDS = 300;
 
@@ -69,6 +71,7 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
     '/auth/register',
     {
       config: { access: OPEN },
+      bodyLimit: MAX_CREDENTIALS_BYTES,
       schema: {
         tags,
         summary: 'Make an account and sign in',
@@ -86,6 +89,7 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
     '/auth/login',
     {
       config: { access: OPEN },
+      bodyLimit: MAX_CREDENTIALS_BYTES,
       schema: {
         tags,
         summary: 'Sign in',
@@ -103,6 +107,7 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
     '/auth/refresh',
     {
       config: { access: OPEN },
+      bodyLimit: MAX_CREDENTIALS_BYTES,
       schema: {
         tags,
         summary: 'Exchange a refresh token for the next pair of tokens',
