@@ -1,4 +1,6 @@
 import { writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
+import threads from 'node:worker_threads';
 import { AppError, type FieldError } from '../../errors/app-error.ts';
 import type { ErrorCode } from '../../errors/codes.ts';
 import type { ParsedDocument, ParseInput } from './parsed-document.ts';
@@ -17,14 +19,24 @@ export type ParseReply =
 
 /**
  * Serves one request from the parent process over its IPC channel, then lets the process end.
- * The process ends at once when the parent goes away.
+ * The process ends at once when the parent goes away. From here on it starts no thread.
  */
 export function serveParseRequest(parse: (input: ParseInput) => Promise<ParsedDocument>): void {
+  forbidThreads();
   process.once('disconnect', () => process.exit());
   process.once('message', async (request: ParseRequest) => {
     const reply = await replyTo(request, parse);
     process.send?.(reply, () => process.disconnect?.());
   });
+}
+
+/**
+ * `new Worker(file, { execArgv: [] })` starts a thread without the limits of `--permission`. The watcher of the parent needs
+ * threads to be allowed; a document that has taken over this process must not find the way to them.
+ */
+function forbidThreads(): void {
+  Object.defineProperty(threads, 'Worker', { value: undefined, writable: false, configurable: false });
+  syncBuiltinESMExports();
 }
 
 async function replyTo(

@@ -120,6 +120,15 @@ describe('parsing in a child process', () => {
     expect(await codeOf(misbehave('starts a program'))).toBe('parser_crashed');
   });
 
+  test('the process can read neither other files nor the environment of its parent', async () => {
+    expect(await codeOf(misbehave('reads elsewhere'))).toBe('parser_crashed');
+    expect(await codeOf(misbehave('reads the environment of its parent'))).toBe('parser_crashed');
+  });
+
+  test('the process cannot start a thread, which would not have its limits', async () => {
+    expect(await codeOf(misbehave('starts a thread without limits'))).toBe('parser_crashed');
+  });
+
   test('nothing is left in the temporary directory, however it ends', async () => {
     await Promise.allSettled([misbehave('answers'), misbehave('throws'), misbehave('hangs', { timeoutMs: 200 })]);
     expect(await readdir(temporary)).toEqual([]);

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isFullHeap, residentBytes } from '../../base/process-memory.ts';
 import { siblingModule } from '../../base/source-file.ts';
@@ -36,8 +37,9 @@ const RESULT_FLOOR_BYTES = 16 * 1024 * 1024;
 
 /**
  * Parses a file in a process of its own, so that a hostile or huge document can take down nothing but that process. It gets
- * no environment, no standard input, and may start no further programs; it is killed on timeout, beyond the memory cap, on
- * abort, and when this process dies. Nothing is left behind in the temporary directory.
+ * no environment, no standard input, may start no further programs, and can read nothing but its file and the code it runs;
+ * it is killed on timeout, beyond the memory cap, on abort, and when this process dies. Nothing is left behind in the
+ * temporary directory.
  *
  * Throws what the parser throws, by the same code and detail; `parse_timeout`, `parse_out_of_memory`, `parser_crashed`; on
  * abort the reason of the signal.
@@ -93,7 +95,7 @@ function deathError({ exitCode, exitSignal, stderr }: Extract<Ending, { kind: 'd
 }
 
 async function runChild(request: ParseRequest, directory: string, options: ParseOptions): Promise<Ending> {
-  const child = startChild(directory, options);
+  const child = startChild(directory, request.input.path, options);
   const ending = Promise.withResolvers<Ending>();
   // `close` comes after the last of stderr, `exit` does not.
   const closed = Promise.withResolvers<void>();
@@ -146,14 +148,14 @@ async function exceeds(child: ChildProcess, maxBytes: number): Promise<boolean> 
   return bytes !== null && bytes > maxBytes;
 }
 
-function startChild(directory: string, { memoryMb, entry }: ParseOptions): ChildProcess {
+function startChild(directory: string, inputPath: string, { memoryMb, entry }: ParseOptions): ChildProcess {
   const script = fileURLToPath(entry ?? siblingModule(import.meta.url, 'parser-process'));
   const flags = [
     '--disable-warning=ExperimentalWarning',
     '--disable-warning=SecurityWarning',
     `--max-old-space-size=${memoryMb}`,
     '--permission',
-    '--allow-fs-read=*',
+    ...[...codeDirectories(script), directory, inputPath].map((path) => `--allow-fs-read=${path}`),
     `--allow-fs-write=${directory}`,
     '--allow-worker',
   ];
@@ -163,4 +165,18 @@ function startChild(directory: string, { memoryMb, entry }: ParseOptions): Child
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'json',
   });
+}
+
+/** What the parser's modules are loaded from: never the whole package, since DATA_DIR may lie in it. */
+function codeDirectories(script: string): string[] {
+  const sources = fileURLToPath(new URL('../..', import.meta.url));
+  const packages = ancestorsOf(sources)
+    .map((directory) => join(directory, 'node_modules'))
+    .filter((directory) => existsSync(directory));
+  return [...new Set([sources, dirname(script), ...packages, ...packages.map((directory) => realpathSync(directory))])];
+}
+
+function ancestorsOf(directory: string): string[] {
+  const parent = dirname(directory);
+  return parent === directory ? [directory] : [directory, ...ancestorsOf(parent)];
 }
