@@ -108,14 +108,14 @@ CREATE TABLE chunk_vectors (
   PRIMARY KEY (version_id, model_key, part)
 ) STRICT;
 
--- Equal text is not embedded twice for one model. An entry goes with the document that needed it first.
+-- Equal text of one owner is not embedded twice for one model. An entry goes with the document that needed it first.
 CREATE TABLE embedding_cache (
   model_key INTEGER NOT NULL REFERENCES embedding_models (model_key),
   text_hash BLOB NOT NULL,                                     -- SHA-256 of the piece
   document_id TEXT NOT NULL REFERENCES documents (document_id) ON DELETE CASCADE,
   scale REAL NOT NULL,
   codes BLOB NOT NULL,
-  PRIMARY KEY (model_key, text_hash)
+  PRIMARY KEY (model_key, text_hash, document_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX embedding_cache_by_document ON embedding_cache (document_id);
 

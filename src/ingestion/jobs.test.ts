@@ -258,6 +258,20 @@ describe('an embedding model', () => {
     });
   });
 
+  test('is asked anew for the text of another owner, who must not learn who else has it', async () => {
+    const p = await pipeline();
+    const bob = await createUser(p.db);
+    const jobs = [];
+    for (const subject of [p.ada.subject, bob.subject, bob.subject]) {
+      jobs.push(await p.acceptText(subject, 'The very same words.', { title: 'Same' }));
+    }
+    await p.startWorker({ concurrency: 1 });
+    for (const { jobId } of jobs) await finishedJob(p.db, jobId);
+
+    expect(p.model.documentTexts).toHaveLength(2);
+    expect((await find(p, bob.subject, 'same words', searchVector)).results).toHaveLength(2);
+  });
+
   test('is asked once for text that occurs twice, in one document or in two', async () => {
     const p = await pipeline();
     const same = `# The same\n\n${'A sentence that is repeated word for word. '.repeat(9)}`;

@@ -332,16 +332,22 @@ export interface CachedEmbedding {
   codes: Uint8Array;
 }
 
-/** Hashes are hex. What is missing in the answer is not cached. */
+/**
+ * Hashes are hex. What is missing in the answer is not cached. Only what documents of the same owner needed counts: how long
+ * a job takes would else tell who guesses a text whether somebody else has it.
+ */
 export async function selectCachedEmbeddings(
   db: Database,
   modelKey: number,
+  documentId: string,
   hashes: readonly string[],
 ): Promise<Map<string, CachedEmbedding>> {
   const rows = await db.query<{ hash: string; scale: number; codes: Uint8Array }>(sql`
     SELECT lower(hex(e.text_hash)) AS hash, e.scale, e.codes
     FROM json_each(${JSON.stringify(hashes)}) h CROSS JOIN embedding_cache e
-      ON e.model_key = ${modelKey} AND e.text_hash = unhex(h.value)`);
+      ON e.model_key = ${modelKey} AND e.text_hash = unhex(h.value)
+    JOIN documents d ON d.document_id = e.document_id
+      AND d.owner_id IS (SELECT owner_id FROM documents WHERE document_id = ${documentId})`);
   return new Map(rows.map((row) => [row.hash, row]));
 }
 

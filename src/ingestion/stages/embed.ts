@@ -139,7 +139,7 @@ async function embedPieces(
   context: JobContext,
 ): Promise<Map<string, QuantisedVector>> {
   const hashes = [...new Set(pieces.map((piece) => piece.hash))];
-  const known = await selectCachedEmbeddings(db, modelKey, hashes);
+  const known = await selectCachedEmbeddings(db, modelKey, version.documentId, hashes);
   const vectors = new Map<string, QuantisedVector>();
   for (const [hash, entry] of known) vectors.set(hash, { scale: entry.scale, codes: new Int8Array(entry.codes) });
   const missing = [...new Map(pieces.map((piece) => [piece.hash, piece.text]))].filter(([hash]) => !vectors.has(hash));
