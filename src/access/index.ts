@@ -1,6 +1,7 @@
 export { ACCESS_TOKEN_SECONDS, issueAccessToken } from './access-tokens.ts';
 export { API_KEY_SCOPES, hashOpaqueToken, newApiKey } from './api-keys.ts';
 export { authenticate } from './authenticate.ts';
+export { credentialStands } from './credential-stands.ts';
 export { normaliseEmail, userIdOf } from './identity.ts';
 export { assertGoodPassword } from './password-policy.ts';
 export { createPasswords, type Passwords } from './passwords.ts';

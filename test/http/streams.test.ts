@@ -1,5 +1,6 @@
 import { request as send } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sql } from '../../src/db/sql.ts';
 import { closeGracefully } from '../../src/http/close-gracefully.ts';
 import { createChatModel } from '../../src/providers/index.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../fakes/openai-server.ts';
@@ -101,6 +102,20 @@ describe('the events of a job', () => {
     const grace = await api.registerUser();
     const response = await api.inject({ url: `/jobs/${job_id}/events`, as: grace });
     expect(response.statusCode).toBe(404);
+  });
+
+  test.each([
+    ['session', (as: TestUser) => api.inject({ method: 'POST', url: '/auth/logout', as })],
+    ['user', (as: TestUser) => api.execute(sql`UPDATE users SET status = 'disabled' WHERE user_id = ${as.userId}`)],
+    ['key', (as: TestUser) => api.execute(sql`DELETE FROM api_keys WHERE user_id = ${as.userId}`)],
+  ])('end with the %s of whoever watches', async (kind, end) => {
+    const { job_id } = await startText();
+    const watcher = kind === 'key' ? await api.createKey(ada, ['read']) : ada;
+    const response = await send(`${url}/jobs/${job_id}/events`, { headers: { authorization: watcher.authorization } });
+    const events = readEvents(response.body);
+    expect((await events.next()).value).toMatchObject({ event: 'progress' });
+    await end(watcher);
+    expect((await events.next()).done).toBe(true);
   });
 
   test('break off with an error event when the database fails', async () => {

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { hasRole } from '../../../access/index.ts';
+import { credentialStands, hasRole } from '../../../access/index.ts';
 import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
 import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { Database } from '../../../db/database.ts';
@@ -84,7 +84,8 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       const timeUp = AbortSignal.timeout(request.query.wait * 1_000);
       const enough = AbortSignal.any([stopping, callerGone(reply), timeUp]);
       let last: Job | null = null;
-      for await (const job of watchJob(db, request.params.job_id, audience, enough)) {
+      const isStillCaller = () => credentialStands({ db }, request.subject);
+      for await (const job of watchJob(db, request.params.job_id, audience, { enough, isStillCaller })) {
         last = job;
         if (job.finishedAt !== null) break;
       }
@@ -135,7 +136,9 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       const audience = audienceOf(request);
       if ((await selectJob(db, job_id, audience)) === null) throw new AppError('not_found');
       await sendEvents(request, reply, async ({ send, signal }) => {
-        for await (const job of watchJob(db, job_id, audience, AbortSignal.any([stopping, signal]))) {
+        const enough = AbortSignal.any([stopping, signal]);
+        const isStillCaller = () => credentialStands({ db }, request.subject);
+        for await (const job of watchJob(db, job_id, audience, { enough, isStillCaller })) {
           send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
         }
       });
