@@ -322,6 +322,19 @@ describe('two tenants whose documents are the same', () => {
   }
 });
 
+test('the key of an operator shows and stops no job of others, whatever its scopes', async () => {
+  const [ada, operator] = [await api.registerUser(), await api.registerUser()];
+  await api.execute(sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${operator.userId}, 'operator', 0)`);
+  const key = await api.createKey(operator, ['read', 'ingest', 'content:expire']);
+  const text = { text: 'To be read later.' };
+  const { job_id } = (await api.inject({ method: 'POST', url: '/ingest/text', as: ada, payload: text })).json();
+
+  expect((await api.inject({ url: `/jobs/${job_id}`, as: operator })).statusCode).toBe(200);
+  expect((await api.inject({ url: `/jobs/${job_id}`, as: key })).statusCode).toBe(404);
+  expect((await api.inject({ url: `/jobs/${job_id}/logs`, as: key })).statusCode).toBe(404);
+  expect((await api.inject({ method: 'POST', url: `/jobs/${job_id}/cancel`, as: key })).statusCode).toBe(404);
+});
+
 describe('rights that end', () => {
   test('end with the next request: a share, a membership, a session, a key, an account', async () => {
     const [giver, taker] = [await api.registerUser(), await api.registerUser()];

@@ -171,11 +171,14 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
   }
 }
 
-/** Owners see their jobs, whoever has the token the one it was given for, and those who run the system all of them. */
+/**
+ * Owners see their jobs, whoever has the token the one it was given for, and those who run the system all of them, when they
+ * are signed in: an operator's key is for what its scopes say.
+ */
 function audienceOf(request: FastifyRequest): JobAudience {
   const token = request.headers['job-token'];
   return {
-    all: hasRole(request.subject, 'super_admin', 'operator'),
+    all: request.subject.scopes === null && hasRole(request.subject, 'super_admin', 'operator'),
     ownerId: request.subject.userId,
     pollTokenHash: typeof token === 'string' ? hashPollToken(token) : null,
   };
