@@ -118,6 +118,25 @@ describe('the events of a job', () => {
     expect((await events.next()).done).toBe(true);
   });
 
+  test('are given to one caller a hundred times at once, and again when some have gone', async () => {
+    const { job_id } = await startText();
+    const opened = [];
+    for (let i = 0; i < 99; i++) opened.push(await open(`/jobs/${job_id}/events`));
+    const waiting = open(`/jobs/${job_id}?wait=30`);
+    const statusOfOneMore = async () => {
+      const { statusCode, headers, body } = await open(`/jobs/${job_id}/events`);
+      body.on('error', () => {}).destroy();
+      return [statusCode, headers['retry-after']];
+    };
+    await eventually(async () => expect(await statusOfOneMore()).toEqual([429, '1']));
+    expect((await api.inject({ url: `/jobs/${job_id}`, as: ada })).statusCode).toBe(200);
+
+    for (const { body } of opened) body.on('error', () => {}).destroy();
+    await eventually(async () => expect(await statusOfOneMore()).toEqual([200, undefined]));
+    await api.runJobs();
+    expect((await waiting).statusCode).toBe(200);
+  });
+
   test('break off with an error event when the database fails', async () => {
     const { job_id } = await startText();
     const response = await open(`/jobs/${job_id}/events`);

@@ -22,8 +22,10 @@ import { traceIdIn } from '../../../telemetry/trace-context.ts';
 import type { App } from '../../app-types.ts';
 import { callerGone } from '../../caller-gone.ts';
 import { sendEvents } from '../../event-stream.ts';
+import { callerOf } from '../../plugins/limit-rates.ts';
 import { eventStreamResponse, problemResponses } from '../../problem-schema.ts';
 import { ListOf, PageQuery, pageOf } from '../../schemas.ts';
+import { limitWatches } from './limit-watches.ts';
 import { JobDetail, JobHeaders, JobParams, Job as JobSchema, JobsQuery, LogLine, WaitQuery } from './schema.ts';
 import { watchJob } from './watch-job.ts';
 
@@ -35,6 +37,7 @@ export interface JobRouteDependencies {
 
 export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): void {
   const tags = ['jobs'];
+  const watching = limitWatches();
 
   app.get(
     '/jobs',
@@ -83,12 +86,16 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       const audience = audienceOf(request);
       const timeUp = AbortSignal.timeout(request.query.wait * 1_000);
       const enough = AbortSignal.any([stopping, callerGone(reply), timeUp]);
-      let last: Job | null = null;
       const isStillCaller = () => credentialStands({ db }, request.subject);
-      for await (const job of watchJob(db, request.params.job_id, audience, { enough, isStillCaller })) {
-        last = job;
-        if (job.finishedAt !== null) break;
+      async function lastSeen(): Promise<Job | null> {
+        let last: Job | null = null;
+        for await (const job of watchJob(db, request.params.job_id, audience, { enough, isStillCaller })) {
+          last = job;
+          if (job.finishedAt !== null) break;
+        }
+        return last;
       }
+      const last = request.query.wait === 0 ? await lastSeen() : await watching(callerOf(request), lastSeen);
       if (last === null) throw new AppError('not_found');
       return { ...toJson(last), ...(await detailOf(db, last.jobId, audience)) };
     },
@@ -135,13 +142,15 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       const { job_id } = request.params;
       const audience = audienceOf(request);
       if ((await selectJob(db, job_id, audience)) === null) throw new AppError('not_found');
-      await sendEvents(request, reply, async ({ send, signal }) => {
-        const enough = AbortSignal.any([stopping, signal]);
-        const isStillCaller = () => credentialStands({ db }, request.subject);
-        for await (const job of watchJob(db, job_id, audience, { enough, isStillCaller })) {
-          send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
-        }
-      });
+      await watching(callerOf(request), () =>
+        sendEvents(request, reply, async ({ send, signal }) => {
+          const enough = AbortSignal.any([stopping, signal]);
+          const isStillCaller = () => credentialStands({ db }, request.subject);
+          for await (const job of watchJob(db, job_id, audience, { enough, isStillCaller })) {
+            send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
+          }
+        }),
+      );
     },
   );
 
