@@ -10,6 +10,7 @@ import {
   insertVersion,
   type NewContent,
   requireGroupEditor,
+  requireMayShare,
   requireSameDocument,
   selectDocumentIdBySource,
   shareWithGroup,
@@ -104,6 +105,7 @@ function creation(content: NewContent, request: IngestionRequest): { job: Enqueu
       : [...requireGroupEditor(subject, fields.groupId), shareWithGroup(newId(), content.documentId, fields.groupId)];
   const statements = [
     ...requireFutureExpiry(fields.expiresAt),
+    ...(fields.groupId === null ? [] : [requireMayShare(subject, content.documentId, fields.groupId)]),
     upsertDocument(content),
     requireSameDocument(content),
     insertVersion(content),

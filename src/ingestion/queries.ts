@@ -1,4 +1,4 @@
-import { jobMayWrite, roleInGroup, type Subject } from '../access/index.ts';
+import { jobMayWrite, LEVELS, levelOnDocument, roleInGroup, type Subject } from '../access/index.ts';
 import { type Database, requireThat } from '../db/database.ts';
 import { now, type Row, type Sql, type Statement, sql } from '../db/sql.ts';
 import type { SourceType } from '../documents/index.ts';
@@ -81,6 +81,20 @@ export function requireGroupEditor(subject: Subject, groupId: string): Statement
     requireThat(sql`${roleInGroup(subject, groupId)} IS NOT NULL`, 'not_found'),
     requireThat(sql`${roleInGroup(subject, groupId)} IN ('admin', 'editor')`, 'forbidden'),
   ];
+}
+
+/**
+ * Sharing what was there before is managing it, which an API key for adding content may not: with a source of its user it
+ * would show the group what the document has held so far. What the group may write already is shared no further.
+ */
+export function requireMayShare(subject: Subject, documentId: string, groupId: string): Statement {
+  const isThere = sql`EXISTS (SELECT 1 FROM documents WHERE document_id = ${documentId}
+    AND (expires_at IS NULL OR expires_at > ${now}))`;
+  const isShared = sql`EXISTS (SELECT 1 FROM resource_shares WHERE resource_type = 'document'
+    AND resource_id = ${documentId} AND grantee_group_id = ${groupId} AND level >= ${LEVELS.write}
+    AND (expires_at IS NULL OR expires_at > ${now}))`;
+  const mayManage = sql`${levelOnDocument(subject, documentId)} >= ${LEVELS.manage}`;
+  return requireThat(sql`NOT ${isThere} OR ${isShared} OR ${mayManage}`, 'forbidden');
 }
 
 /** Gives the group `write` where it has less. An expired share starts anew and brings no more than that back. */

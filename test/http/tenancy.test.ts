@@ -322,6 +322,29 @@ describe('two tenants whose documents are the same', () => {
   }
 });
 
+test('a key for adding content shares with a group what it adds, and nothing that was there before', async () => {
+  const user = await api.registerUser();
+  const key = await api.createKey(user, ['ingest']);
+  const group = newId();
+  await api.execute(
+    sql`INSERT INTO groups (group_id, name, created_at, updated_at) VALUES (${group}, 'Herons', ${now}, ${now})`,
+    sql`INSERT INTO group_memberships (group_id, user_id, role, created_at, updated_at)
+      VALUES (${group}, ${user.userId}, 'editor', ${now}, ${now})`,
+  );
+  const add = async (as: TestUser, source: string, group_id?: string) => {
+    const payload = { text: 'Private so far.', source, group_id };
+    return (await api.inject({ method: 'POST', url: '/ingest/text', as, payload })).statusCode;
+  };
+  expect(await add(user, 'diary')).toBe(202);
+  expect(await add(key, 'diary', group)).toBe(403);
+  expect(await add(key, 'diary')).toBe(202);
+  expect(await add(user, 'diary', group)).toBe(202);
+
+  // A program that adds the same source each night goes on.
+  expect(await add(key, 'report', group)).toBe(202);
+  expect(await add(key, 'report', group)).toBe(202);
+});
+
 test('the key of an operator shows and stops no job of others, whatever its scopes', async () => {
   const [ada, operator] = [await api.registerUser(), await api.registerUser()];
   await api.execute(sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${operator.userId}, 'operator', 0)`);
