@@ -12,8 +12,8 @@ import {
   settleJobs,
   toClaimedJob,
 } from '../../src/jobs/index.ts';
+import { median } from '../statistics.ts';
 import { finishedJobs, JOB_TYPE, newJobs } from './contenders/anyrag.ts';
-import { median } from './quantile.ts';
 import { nowMicros } from './recorded-worker.ts';
 import { inScratch } from './scratch.ts';
 

@@ -1,12 +1,12 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { formatTable } from '../../eval/table.ts';
+import { median, quantile } from '../statistics.ts';
 import { anyrag } from './contenders/anyrag.ts';
 import { limit } from './contenders/limit.ts';
 import { plainjob } from './contenders/plainjob.ts';
 import { measureIdleCpu, measureLatency } from './idle-worker.ts';
 import { measureOperations, type Operations } from './operations.ts';
-import { median, quantile } from './quantile.ts';
 import { type Cell, measureThroughput } from './throughput.ts';
 
 const USAGE = `Usage: script/bench-jobs [throughput] [latency] [idle] [operations] [--jobs N] [--rounds N] [--finished N]
