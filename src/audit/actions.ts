@@ -1,0 +1,41 @@
+/** Everything the audit log can tell of, and what it is done to. A closed list; `docs/access.md` explains each. */
+export const AUDIT_ACTIONS = [
+  'user.registered',
+  'user.created',
+  'user.renamed',
+  'user.disabled',
+  'user.enabled',
+  'user.exported',
+  'user.erased',
+  'role.granted',
+  'role.revoked',
+  'group.created',
+  'group.renamed',
+  'group.deleted',
+  'member.added',
+  'member.changed',
+  'member.removed',
+  'member.left',
+  'invitation.created',
+  'invitation.revoked',
+  'invitation.accepted',
+  'share.granted',
+  'share.revoked',
+  'transfer.offered',
+  'transfer.withdrawn',
+  'transfer.declined',
+  'transfer.accepted',
+  'document.published',
+  'content.expired',
+] as const;
+
+export type AuditAction = (typeof AUDIT_ACTIONS)[number];
+
+export const AUDIT_TARGETS = ['user', 'group', 'document', 'api_key', 'session', 'system'] as const;
+export type AuditTargetType = (typeof AUDIT_TARGETS)[number];
+
+export interface AuditTarget {
+  readonly type: AuditTargetType;
+  /** An id; never an address or a title. */
+  readonly id: string;
+}
