@@ -137,6 +137,32 @@ describe('a write lock held by another process', () => {
   });
 });
 
+describe('a file that goes away under an open database', () => {
+  test.each<[string, () => Promise<void>]>([
+    ['is deleted', () => rm(path)],
+    ['is replaced by a copy', () => replaceByCopy(path)],
+    ['loses its write-ahead log', () => rm(`${path}-wal`)],
+    ['has its write-ahead log replaced by a copy', () => replaceByCopy(`${path}-wal`)],
+  ])('because it %s takes no more commits, which nobody else would see', async (_, fault) => {
+    const database = await openFile();
+    await database.batch([sql`CREATE TABLE t (id INTEGER)`, sql`INSERT INTO t VALUES (1)`]);
+
+    await fault();
+
+    const gone = { code: 'database_unavailable', detail: expect.stringContaining('while it was in use') };
+    await expect(database.batch([sql`INSERT INTO t VALUES (2)`])).rejects.toMatchObject(gone);
+    await expect
+      .poll(() => database.query(sql`SELECT id FROM t`).catch((error: unknown) => error), { timeout: 10_000 })
+      .toMatchObject(gone);
+  });
+
+  async function replaceByCopy(file: string): Promise<void> {
+    const bytes = await readFile(file);
+    await rm(file);
+    await writeFile(file, bytes);
+  }
+});
+
 describe('several processes', () => {
   test('lose no reported commit and keep no other', async () => {
     const database = await openFile();

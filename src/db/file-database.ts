@@ -60,7 +60,8 @@ class FileDatabase implements Database {
 
   async query<R = Row>(statement: Statement<R>, options: { offThread?: boolean } = {}): Promise<R[]> {
     this.#assertOpen();
-    const { pool, reader } = this.#parts;
+    const { pool, reader, writer } = this.#parts;
+    writer.presence.assertLately();
     const bindings = toBindings(statement.values);
     // The threads' rows have become plain objects on their way here.
     const rows =

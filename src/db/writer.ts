@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { retryWhileBusy } from './busy.ts';
 import { isNodeSqliteBusy } from './errors.ts';
+import { FilePresence } from './file-presence.ts';
 import { configureWriter, type Durability } from './pragmas.ts';
 import type { Row } from './sql.ts';
 import { StatementCache } from './statement-cache.ts';
@@ -20,11 +21,14 @@ export interface BoundStatement {
 export class Writer {
   readonly #connection: DatabaseSync;
   readonly #statements: StatementCache;
+  /** Of the files that this connection writes. */
+  readonly presence: FilePresence;
   #last: Promise<unknown> = Promise.resolve();
   #turnStartedMs = 0;
 
-  private constructor(connection: DatabaseSync) {
+  private constructor(connection: DatabaseSync, presence: FilePresence) {
     this.#connection = connection;
+    this.presence = presence;
     this.#statements = new StatementCache(connection, assertBatchStep);
   }
 
@@ -33,7 +37,7 @@ export class Writer {
     const connection = new DatabaseSync(path, { timeout: 0 });
     try {
       await retryWhileBusy(() => configureWriter(connection, durability), isNodeSqliteBusy, deadlineMs);
-      return new Writer(connection);
+      return new Writer(connection, new FilePresence(path));
     } catch (error) {
       connection.close();
       throw error;
@@ -59,6 +63,7 @@ export class Writer {
     await retryWhileBusy(() => this.#connection.exec('BEGIN IMMEDIATE'), isNodeSqliteBusy, deadlineMs);
     try {
       const rows = statements.map(({ text, bindings }) => this.#statements.get(text).all(...bindings) as Row[]);
+      this.presence.assert();
       // In WAL mode a COMMIT does not meet a lock; if it ever does, the transaction is still open and can be tried again.
       await retryWhileBusy(() => this.#connection.exec('COMMIT'), isNodeSqliteBusy, deadlineMs);
       return rows;

@@ -22,6 +22,7 @@ async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
   const { shutdownGraceMs: graceMs } = config;
   const concurrency = serves.concurrency ?? config.workerConcurrency;
   const stuck = Promise.withResolvers<void>();
+  const failed = Promise.withResolvers<never>();
   const worker = await startWorker({
     ...runs,
     handlers: servedBy(runs.handlers, serves.types),
@@ -31,6 +32,7 @@ async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
     concurrency,
     hosts: { entry: siblingModule(import.meta.url, './job-host'), memoryMb: config.jobMemoryMb },
     onStuck: stuck.resolve,
+    onDatabaseFailed: failed.reject,
   });
   const scheduler = new Scheduler({ db: runs.db, log, schedules: BUILT_IN_SCHEDULES });
   scheduler.start();
@@ -47,7 +49,7 @@ async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
   }, stuck.promise);
   log.info({ event: 'worker.ready', worker_id: worker.lease.workerId, concurrency }, 'worker ready');
   tellParent({ kind: 'ready' });
-  await stopped;
+  await Promise.race([stopped, failed.promise]);
   log.info({ event: 'worker.stopped' }, 'worker stopped');
 }
 

@@ -496,11 +496,12 @@ describe('a database that fails', () => {
   test('whose answer to a claim is lost gives the claimed job back at the next beat', async () => {
     const { db, enqueue, work } = await world();
     let lost = 0;
-    const flaky = interceptBatches(db, async (statements, run) => {
+    const server = interceptBatches(db, async (statements, run) => {
       const rows = await run(statements);
       if (hasClaimed(rows) && lost++ === 0) throw new AppError('database_unavailable');
       return rows;
     });
+    const flaky: Database = { ...server, path: null };
     await work(async (_, { attempt }) => ({ attempt }), { db: flaky, leaseMs: 600 });
     const id = await enqueue();
 

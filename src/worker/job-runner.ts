@@ -1,5 +1,5 @@
 import type { Row, Statement } from '../db/database.ts';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import {
   advanceTurns,
   type ClaimedJob,
@@ -32,6 +32,8 @@ export interface JobRunnerDependencies extends JobRunDependencies {
   concurrency: number;
   /** Called once when a handler in this process was given up: the process should be replaced. */
   onStuck(): void;
+  /** Called once when a database file fails: nothing can be claimed or stored any more, and the process should end. */
+  onDatabaseFailed(error: AppError): void;
 }
 
 /** What was runnable may have changed after this long, even while every claim is full. */
@@ -96,6 +98,10 @@ export class JobRunner {
       } catch (error) {
         // What could not be written is still in #unsettled and goes with the next cycle.
         this.#deps.log.error({ event: 'worker.cycle_failed', err: error }, 'a worker cycle failed');
+        // A server may come back. A file that is full, damaged or gone needs somebody who sees that the process has ended.
+        if (this.#deps.db.path !== null && hasCode(error, 'database_unavailable')) {
+          return this.#deps.onDatabaseFailed(error);
+        }
         // Others rescue what this process does not give back.
         if (this.#graceIsOver) return;
         this.#reconcileNext = true;

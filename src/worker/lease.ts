@@ -92,6 +92,8 @@ export class Lease {
       this.#lose(workerId, null);
     } else if (message.kind === 'failed') {
       this.#log.warn({ event: 'worker.beat_failed', reason: message.reason }, 'the lease could not be extended');
+      // The runner meets the same database, and knows what to do about it.
+      this.#beat();
     } else {
       for (const { seq, fence } of message.cancelled) this.#cancel(seq, fence);
       this.#beat();

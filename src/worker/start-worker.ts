@@ -1,4 +1,5 @@
 import type { OpenDatabaseOptions } from '../db/open-database.ts';
+import type { AppError } from '../errors/app-error.ts';
 import { JobHostPool, type JobHostPoolOptions } from './job-host-pool.ts';
 import type { JobRunDependencies } from './job-run.ts';
 import { JobRunner } from './job-runner.ts';
@@ -17,6 +18,8 @@ export interface WorkerOptions extends JobRunDependencies {
   hosts: Pick<JobHostPoolOptions, 'entry' | 'memoryMb'> | null;
   /** Called once when a handler in this process goes on although it was told to stop: the process should be replaced. */
   onStuck(): void;
+  /** Called once when a database file fails (full, damaged, deleted): the process should end with an error. */
+  onDatabaseFailed(error: AppError): void;
 }
 
 export interface RunningWorker {

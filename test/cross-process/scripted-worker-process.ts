@@ -73,6 +73,7 @@ const worker = await startWorker({
   abortGraceMs: 60_000,
   hosts: null,
   onStuck: () => {},
+  onDatabaseFailed: () => {},
 });
 tell({ kind: 'ready' });
 await untilStopped(async () => {

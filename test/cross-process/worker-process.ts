@@ -5,6 +5,7 @@ import { openTestRuns } from './job-process.ts';
 /** As `main/worker.ts`, with the handlers of the tests. */
 const runs = await openTestRuns();
 const stuck = Promise.withResolvers<void>();
+const failed = Promise.withResolvers<never>();
 const graceMs = Number(process.env.TEST_GRACE_MS ?? 5_000);
 const worker = await startWorker({
   ...runs,
@@ -17,6 +18,7 @@ const worker = await startWorker({
     memoryMb: Number(process.env.TEST_MEMORY_MB ?? 512),
   },
   onStuck: stuck.resolve,
+  onDatabaseFailed: failed.reject,
 });
 const stopped = untilStopped(async () => {
   await worker.stop(graceMs);
@@ -24,5 +26,5 @@ const stopped = untilStopped(async () => {
 }, stuck.promise);
 runs.log.info({ event: 'worker.ready', worker_id: worker.lease.workerId }, 'worker ready');
 
-await stopped;
+await Promise.race([stopped, failed.promise]);
 process.exit(0);

@@ -40,6 +40,7 @@ export async function startTestWorker(options: TestWorkerOptions): Promise<TestW
     abortGraceMs: 5_000,
     hosts: null,
     onStuck: () => {},
+    onDatabaseFailed: () => {},
     ...options,
   });
   return { lease: worker.lease, stop: (graceMs = 1_000) => worker.stop(graceMs) };

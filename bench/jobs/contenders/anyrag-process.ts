@@ -39,6 +39,9 @@ const runner = new JobRunner({
   queues: null,
   concurrency: CONCURRENCY,
   onStuck: () => {},
+  onDatabaseFailed(error) {
+    throw error;
+  },
 });
 serveWorker(
   {
