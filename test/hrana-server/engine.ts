@@ -30,12 +30,21 @@ const WRITING_VERBS = new Set([
  */
 export class Engine {
   readonly #connection: Libsql.Database;
+  readonly #foreignKeys: boolean;
   #isOpen = true;
 
   constructor(path: string, foreignKeys: boolean) {
     this.#connection = new Libsql(path, { timeout: 0 } as Libsql.Options);
     this.#connection.exec('PRAGMA journal_mode = WAL');
-    this.#connection.exec(`PRAGMA foreign_keys = ${foreignKeys ? 'ON' : 'OFF'}`);
+    // Tests end processes, never the power.
+    this.#connection.exec('PRAGMA synchronous = OFF');
+    this.#foreignKeys = foreignKeys;
+    this.reset();
+  }
+
+  /** As a new connection would be, as far as anything here changes one. */
+  reset(): void {
+    this.#connection.exec(`PRAGMA foreign_keys = ${this.#foreignKeys ? 'ON' : 'OFF'}`);
   }
 
   /** Whether a transaction is open. Asking the engine after `close` would abort the process. */

@@ -2,8 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { waitUntil } from '../harness/wait-until.ts';
 import type { Condition, HranaValue, StatementResult, StreamRequest, StreamResult } from './protocol.ts';
-import { type HranaServer, type HranaServerOptions, startHranaServer } from './server.ts';
+import {
+  type HranaServer,
+  type HranaServerOptions,
+  STREAM_EXPIRY_MS,
+  startHranaServer,
+  TRANSACTION_TIMEOUT_MS,
+} from './server.ts';
 
 let directory: string;
 const servers: HranaServer[] = [];
@@ -44,6 +51,12 @@ async function send(
 
 function execute(sql: string, ...args: HranaValue[]): StreamRequest {
   return { type: 'execute', stmt: { sql, args } };
+}
+
+async function countRows(server: HranaServer): Promise<number> {
+  const { results } = await send(server, [execute('SELECT count(*) FROM t')]);
+  const value = resultOf(results[0]).rows[0]?.[0];
+  return value?.type === 'integer' ? Number(value.value) : Number.NaN;
 }
 
 function resultOf(result: StreamResult | undefined): StatementResult {
@@ -184,6 +197,16 @@ describe('streams', () => {
     expect((await send(server, [execute('COMMIT')], { baton })).results[0]).toMatchObject({ type: 'ok' });
   });
 
+  test('a stream that waits for less than its time goes on, and a server without other settings gives it ten seconds', async () => {
+    const server = await start();
+    const { baton } = await send(server, [execute('BEGIN')]);
+    expect((await send(server, [{ type: 'get_autocommit' }], { baton })).results[0]).toMatchObject({
+      response: { is_autocommit: false },
+    });
+    expect(STREAM_EXPIRY_MS).toBe(10_000);
+    expect(TRANSACTION_TIMEOUT_MS).toBe(5_000);
+  });
+
   test('a transaction that is open for too long loses the lock, and is told', async () => {
     const server = await start({ transactionTimeoutMs: 0 });
     const { baton } = await send(server, [
@@ -223,6 +246,79 @@ describe('the server', () => {
     expect(await send(server, [execute('SELECT 1')])).toMatchObject({ status: 502 });
     await expect(send(server, [execute('SELECT 1')])).rejects.toThrow();
     expect(await send(server, [execute('SELECT 1')])).toMatchObject({ status: 200 });
+  });
+
+  test('gives the fault that was meant for certain statements to those alone', async () => {
+    const server = await start();
+    server.faults.when(/INSERT INTO t/, { kind: 'status', status: 502 });
+    expect(await send(server, [execute('CREATE TABLE t (id INTEGER)')])).toMatchObject({ status: 200 });
+    expect(await send(server, [execute('INSERT INTO t VALUES (1)')])).toMatchObject({ status: 502 });
+    expect(await send(server, [execute('INSERT INTO t VALUES (1)')])).toMatchObject({ status: 200 });
+  });
+
+  test('asks for a fault as long as it is told to, with the SQL of the request', async () => {
+    const server = await start();
+    server.faults.always((text) => (text.includes('1') ? { kind: 'status', status: 502 } : null));
+    expect(await send(server, [execute('SELECT 1')])).toMatchObject({ status: 502 });
+    expect(await send(server, [execute('SELECT 2')])).toMatchObject({ status: 200 });
+    expect(await send(server, [execute('SELECT 1')])).toMatchObject({ status: 502 });
+    server.faults.clear();
+    expect(await send(server, [execute('SELECT 1')])).toMatchObject({ status: 200 });
+  });
+
+  test.each([false, true])(
+    'lets a connection stand open without an answer (the request was run: %s)',
+    async (isRun) => {
+      const server = await start();
+      await send(server, [execute('CREATE TABLE t (id INTEGER)')]);
+      server.faults.next({ kind: 'half_open', isRun });
+      const abort = new AbortController();
+      const asked = fetch(`${server.url}/v3/pipeline`, {
+        method: 'POST',
+        body: JSON.stringify({ baton: null, requests: [execute('INSERT INTO t VALUES (1)')] }),
+        signal: abort.signal,
+      });
+      await waitUntil(() => server.faults.left === 0);
+      await waitUntil(async () => (await countRows(server)) === (isRun ? 1 : 0));
+      abort.abort();
+      await expect(asked).rejects.toThrow();
+    },
+  );
+
+  test('holds a request back, or its answer, as long as it is told to', async () => {
+    const server = await start();
+    await send(server, [execute('CREATE TABLE t (id INTEGER)')]);
+    const gate = Promise.withResolvers<void>();
+    server.faults.next({ kind: 'delay', until: gate.promise }, { kind: 'delay_answer', until: gate.promise });
+    const late = send(server, [execute('INSERT INTO t VALUES (1)')]);
+    await waitUntil(() => server.faults.left === 1);
+    const answeredLate = send(server, [execute('INSERT INTO t VALUES (2)')]);
+    await waitUntil(async () => (await countRows(server)) === 1);
+    gate.resolve();
+    expect(await Promise.all([late, answeredLate])).toMatchObject([{ status: 200 }, { status: 200 }]);
+    expect(await countRows(server)).toBe(2);
+  });
+
+  test('may stand still in the middle of a batch, whose transaction then loses the lock like any other', async () => {
+    const server = await start({ transactionTimeoutMs: 0 });
+    await send(server, [execute('CREATE TABLE t (id INTEGER)')]);
+    const reached = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const pause = () => {
+      reached.resolve();
+      return goOn.promise;
+    };
+    server.faults.next({ kind: 'pause_in_batch', afterSteps: 2, pause });
+    const steps = ['BEGIN IMMEDIATE', 'INSERT INTO t VALUES (1)', 'INSERT INTO t VALUES (2)', 'COMMIT'];
+    const batch = send(server, [{ type: 'batch', batch: { steps: steps.map((sql) => ({ stmt: { sql } })) } }]);
+    await reached.promise;
+    await send(server, [execute('BEGIN IMMEDIATE'), execute('INSERT INTO t VALUES (9)'), execute('COMMIT')]);
+    goOn.resolve();
+    const { step_errors: errors } = resultOf((await batch).results[0]) as unknown as Record<string, unknown[]>;
+    expect(errors?.[2]).toMatchObject({ code: 'TRANSACTION_TIMEOUT' });
+    // Without conditions on the steps before, what follows would run on its own.
+    expect(errors?.[3]).toMatchObject({ code: 'SQLITE_UNKNOWN' });
+    expect(await countRows(server)).toBe(1);
   });
 
   test('may be closed twice', async () => {

@@ -3,8 +3,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { type Fault, Faults } from './faults.ts';
-import { HranaError, type PipelineAnswer, type PipelineRequest } from './protocol.ts';
+import { HranaError, type PipelineAnswer, type PipelineRequest, type StreamResult } from './protocol.ts';
 import { Streams } from './streams.ts';
+
+/** As libsql-server has them. */
+export const STREAM_EXPIRY_MS = 10_000;
+export const TRANSACTION_TIMEOUT_MS = 5_000;
 
 export interface HranaServerOptions {
   /** The database file, opened by the libSQL engine. Nobody else in this process may open it. */
@@ -13,9 +17,9 @@ export interface HranaServerOptions {
   readonly token?: string;
   /** Whether connections enforce foreign keys. Default true, as in libSQL. */
   readonly foreignKeys?: boolean;
-  /** After how long without a request a stream is gone. Default 10,000, as in libsql-server. */
+  /** After how long without a request a stream is gone. Default `STREAM_EXPIRY_MS`. */
   readonly streamExpiryMs?: number;
-  /** After how long a transaction may lose the write lock to somebody else. Default 5,000, as in libsql-server. */
+  /** After how long a transaction may lose the write lock to somebody else. Default `TRANSACTION_TIMEOUT_MS`. */
   readonly transactionTimeoutMs?: number;
   /** Default: a free one. */
   readonly port?: number;
@@ -33,7 +37,8 @@ export interface HranaServer {
  * libsql-server and follows what that one documents; unlike it, a second writer is told SQLITE_BUSY at once and does not queue.
  */
 export async function startHranaServer(options: HranaServerOptions): Promise<HranaServer> {
-  const { path, foreignKeys = true, streamExpiryMs = 10_000, transactionTimeoutMs = 5_000 } = options;
+  const { path, foreignKeys = true } = options;
+  const { streamExpiryMs = STREAM_EXPIRY_MS, transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = options;
   const streams = new Streams({ path, foreignKeys, streamExpiryMs, transactionTimeoutMs });
   const faults = new Faults();
   const server = createServer((request, response) => {
@@ -49,7 +54,8 @@ export async function startHranaServer(options: HranaServerOptions): Promise<Hra
       return answer(response, 401, { error: 'Unauthorized: the token is missing or wrong' });
     }
     const body = (await json(request)) as PipelineRequest;
-    await withFault(faults.take(), response, () => runPipeline(streams, body, version));
+    const fault = faults.take(body);
+    await withFault(fault, response, () => runPipeline(streams, body, version, fault));
   }
 
   server.listen(options.port ?? 0, '127.0.0.1');
@@ -65,11 +71,17 @@ interface Answer {
   readonly body: unknown;
 }
 
-function runPipeline(streams: Streams, { baton, requests }: PipelineRequest, version: 2 | 3): Answer {
+async function runPipeline(
+  streams: Streams,
+  { baton, requests }: PipelineRequest,
+  version: 2 | 3,
+  fault: Fault | null,
+): Promise<Answer> {
   try {
     const stream = streams.take(baton ?? null, version);
     try {
-      const results = requests.map((request) => stream.handle(request));
+      const results: StreamResult[] = [];
+      for (const request of requests) results.push(await stream.handle(request, (step) => pauseBefore(step, fault)));
       return {
         status: 200,
         body: { baton: streams.giveBack(stream), base_url: null, results } satisfies PipelineAnswer,
@@ -84,14 +96,21 @@ function runPipeline(streams: Streams, { baton, requests }: PipelineRequest, ver
   }
 }
 
-async function withFault(fault: Fault | null, response: ServerResponse, run: () => Answer): Promise<void> {
+async function pauseBefore(step: number, fault: Fault | null): Promise<void> {
+  if (fault?.kind === 'pause_in_batch' && fault.afterSteps === step) await fault.pause();
+}
+
+async function withFault(fault: Fault | null, response: ServerResponse, run: () => Promise<Answer>): Promise<void> {
   if (fault?.kind === 'drop_before') return void response.destroy();
   if (fault?.kind === 'status') return answer(response, fault.status, { error: 'Injected' });
   if (fault?.kind === 'garbage') return void response.setHeader('content-type', 'text/html').end('<h1>Sign in</h1>');
+  if (fault?.kind === 'half_open' && !fault.isRun) return;
   if (fault?.kind === 'delay') await fault.until;
-  if (fault?.kind === 'duplicate') run();
-  const { status, body } = run();
+  if (fault?.kind === 'duplicate') await run();
+  const { status, body } = await run();
+  if (fault?.kind === 'half_open') return;
   if (fault?.kind === 'drop_answer') return void response.destroy();
+  if (fault?.kind === 'delay_answer') await fault.until;
   answer(response, status, body);
 }
 

@@ -1,5 +1,5 @@
 import { splitStatements, statementVerb } from '../../src/db/split-statements.ts';
-import { Engine, type EngineResult } from './engine.ts';
+import type { Engine, EngineResult } from './engine.ts';
 import {
   type BatchResult,
   type BatchStep,
@@ -15,9 +15,10 @@ import {
 import { decodeValue, encodeValue } from './values.ts';
 
 export interface StreamOptions {
-  readonly path: string;
   readonly version: 2 | 3;
-  readonly foreignKeys: boolean;
+  /** The connection, this stream's alone until it is closed. */
+  readonly engine: Engine;
+  readonly onClose: () => void;
   /** Asked when the write lock is held elsewhere: takes it from a transaction that has had it for too long. */
   readonly stealWriteLock: () => boolean;
 }
@@ -33,7 +34,7 @@ export class HranaStream {
 
   constructor(options: StreamOptions) {
     this.#options = options;
-    this.#engine = new Engine(options.path, options.foreignKeys);
+    this.#engine = options.engine;
   }
 
   /** When the open transaction began (`performance.now()`), null where none is open. */
@@ -41,10 +42,11 @@ export class HranaStream {
     return this.#engine.inTransaction ? this.#transactionSinceMs : null;
   }
 
-  handle(request: StreamRequest): StreamResult {
+  /** `beforeStep` is awaited before each step of a batch with its number, from 0: the server may stand still there. */
+  async handle(request: StreamRequest, beforeStep: (step: number) => Promise<void>): Promise<StreamResult> {
     if (this.isClosed) throw new HranaError('STREAM_CLOSED', 'The stream is closed.', { endsStream: true });
     try {
-      return { type: 'ok', response: { type: request.type, ...this.#respond(request) } };
+      return { type: 'ok', response: { type: request.type, ...(await this.#respond(request, beforeStep)) } };
     } catch (error) {
       return { type: 'error', error: toErrorBody(error) };
     }
@@ -56,17 +58,23 @@ export class HranaStream {
     this.#hasTimedOut = true;
   }
 
+  /** What was not committed is undone. */
   close(): void {
+    if (this.isClosed) return;
     this.isClosed = true;
-    this.#engine.close();
+    if (this.#engine.inTransaction) this.#engine.execute('ROLLBACK', []);
+    this.#options.onClose();
   }
 
-  #respond(request: StreamRequest): Record<string, unknown> {
+  async #respond(
+    request: StreamRequest,
+    beforeStep: (step: number) => Promise<void>,
+  ): Promise<Record<string, unknown>> {
     switch (request.type) {
       case 'execute':
         return { result: this.#execute(request.stmt) };
       case 'batch':
-        return { result: this.#batch(request.batch.steps) };
+        return { result: await this.#batch(request.batch.steps, beforeStep) };
       case 'sequence':
         for (const sql of splitStatements(this.#sqlOf(request))) this.#execute({ sql });
         return {};
@@ -122,10 +130,12 @@ export class HranaStream {
     }
   }
 
-  #batch(steps: readonly BatchStep[]): BatchResult {
+  async #batch(steps: readonly BatchStep[], beforeStep: (step: number) => Promise<void>): Promise<BatchResult> {
     const results: (StatementResult | null)[] = [];
     const errors: (HranaErrorBody | null)[] = [];
-    for (const { stmt, condition } of steps) {
+    for (const [step, { stmt, condition }] of steps.entries()) {
+      await beforeStep(step);
+      if (this.isClosed) throw new HranaError('STREAM_CLOSED', 'The stream is closed.', { endsStream: true });
       const isDue = condition === undefined || condition === null || this.#holds(condition, results, errors);
       const outcome = isDue ? this.#try(stmt) : { result: null, error: null };
       results.push(outcome.result);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Engine } from './engine.ts';
 import { HranaError } from './protocol.ts';
 import { HranaStream } from './stream.ts';
 
@@ -17,8 +18,12 @@ interface WaitingStream {
 /** The open streams, by the baton that the next request on them has to show. Each baton works once. */
 export class Streams {
   readonly #options: StreamsOptions;
+  /** Those in use by a request and those that wait for one. */
+  readonly #open = new Set<HranaStream>();
   readonly #waiting = new Map<string, WaitingStream>();
   readonly #expired = new Set<string>();
+  /** Connections of closed streams, for the next ones: opening one reads the whole schema. */
+  readonly #spare: Engine[] = [];
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -45,21 +50,34 @@ export class Streams {
   }
 
   closeAll(): void {
-    for (const { stream } of this.#waiting.values()) stream.close();
+    for (const stream of this.#open) stream.close();
     this.#waiting.clear();
+    for (const engine of this.#spare.splice(0)) engine.close();
   }
 
   #create(version: 2 | 3): HranaStream {
     const { path, foreignKeys } = this.#options;
-    return new HranaStream({ path, version, foreignKeys, stealWriteLock: () => this.#stealWriteLock() });
+    const engine = this.#spare.pop() ?? new Engine(path, foreignKeys);
+    const stream = new HranaStream({
+      version,
+      engine,
+      stealWriteLock: () => this.#stealWriteLock(),
+      onClose: () => {
+        this.#open.delete(stream);
+        engine.reset();
+        this.#spare.push(engine);
+      },
+    });
+    this.#open.add(stream);
+    return stream;
   }
 
   #stealWriteLock(): boolean {
-    const overdue = [...this.#waiting.values()].find(({ stream }) => {
+    const overdue = [...this.#open].find((stream) => {
       const sinceMs = stream.transactionSinceMs;
       return sinceMs !== null && performance.now() - sinceMs >= this.#options.transactionTimeoutMs;
     });
-    overdue?.stream.timeOut();
+    overdue?.timeOut();
     return overdue !== undefined;
   }
 
