@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DatabaseFixture, describeDatabase } from '../../test/database-conformance.ts';
+import { dropEverything } from '../../test/harness/database.ts';
 import { startHranaServer } from '../../test/hrana-server/server.ts';
 import type { Database } from './database.ts';
 import { openFileDatabase } from './file-database.ts';
 import { openRemoteDatabase } from './remote-database.ts';
-import { sql } from './sql.ts';
 
 describeDatabase('a database in a file', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-db-'));
@@ -50,14 +50,4 @@ async function fixture(open: () => Promise<Database>, remove = async () => {}): 
     await remove();
   };
   return { database: await openAnother(), openAnother, dispose };
-}
-
-async function dropEverything(database: Database): Promise<void> {
-  const tables = await database.query<{ name: string }>(sql`
-    SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%libsql%'
-      AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')`);
-  await database.batch([
-    sql`PRAGMA defer_foreign_keys = ON`,
-    ...tables.map(({ name }) => ({ text: `DROP TABLE "${name}"`, values: [] })),
-  ]);
 }

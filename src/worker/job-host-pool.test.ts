@@ -12,11 +12,11 @@ const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
 const ENTRY = new URL('../../test/cross-process/job-process.ts', import.meta.url);
 
 async function world(options: Partial<JobHostPoolOptions> & { env?: Record<string, string> } = {}) {
-  const { db, path, close } = await createTestDatabase();
+  const { db, url, close } = await createTestDatabase();
   const { env = {}, ...rest } = options;
   const log = createLogger({ level: 'silent', service: 'worker' });
   const pool = new JobHostPool({ entry: ENTRY, log, size: 2, memoryMb: 512, abortGraceMs: 10_000, ...rest });
-  Object.assign(process.env, { TEST_DATABASE: path, TEST_LOG_LEVEL: 'silent', ...env });
+  Object.assign(process.env, { TEST_DATABASE: url, TEST_LOG_LEVEL: 'silent', ...env });
   await db.batch([
     { text: 'CREATE TABLE effects (n INTEGER PRIMARY KEY, job_id TEXT, attempt, token TEXT, pid INTEGER)', values: [] },
     { text: 'CREATE TABLE gates (gate TEXT PRIMARY KEY)', values: [] },

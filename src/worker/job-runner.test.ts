@@ -17,7 +17,7 @@ const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
 type Run = (payload: Record<string, unknown>, context: JobContext) => Promise<Record<string, unknown>>;
 
 async function world() {
-  const { db, path, close } = await createTestDatabase();
+  const { db, url, close } = await createTestDatabase();
   const workers: { stop(graceMs?: number): Promise<void> }[] = [];
   onTestFinished(async () => {
     for (const worker of workers) await worker.stop(0);
@@ -25,6 +25,7 @@ async function world() {
   });
   return {
     db,
+    url,
     async enqueue(request: Partial<EnqueueRequest> = {}): Promise<string> {
       const job = enqueueJob({ jobType: 'work', payload: {}, onBehalfOf: SYSTEM, ...request });
       await db.batch(job.statements);
@@ -32,7 +33,7 @@ async function world() {
     },
     async work(run: Run, options: Partial<TestWorkerOptions> = {}) {
       const handlers = new Map([['work', { payload: z.record(z.string(), z.unknown()), run }]]);
-      const worker = await startTestWorker({ db, path, handlers, ...options });
+      const worker = await startTestWorker({ db, url, handlers, ...options });
       workers.push(worker);
       return worker;
     },
@@ -257,10 +258,9 @@ describe('a job that cannot run', () => {
   });
 
   test('with a payload its handler does not know fails with job_payload_invalid', async () => {
-    const { db, enqueue } = await world();
-    const { path } = db;
+    const { db, url, enqueue } = await world();
     const handlers = new Map([['work', { payload: z.strictObject({ n: z.number() }), run: async () => ({}) }]]);
-    const worker = await startTestWorker({ db, path: path!, handlers: handlers as never });
+    const worker = await startTestWorker({ db, url, handlers: handlers as never });
     onTestFinished(() => worker.stop());
     const id = await enqueue({ payload: { n: 'one' } });
 

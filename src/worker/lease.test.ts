@@ -8,12 +8,12 @@ import { createLogger } from '../telemetry/logger.ts';
 import { Lease } from './lease.ts';
 
 let db: Database;
-let path: string;
+let url: string;
 let leases: Lease[];
 
 beforeEach(async () => {
   const created = await createTestDatabase();
-  ({ db, path } = created);
+  ({ db, url } = created);
   leases = [];
   return async () => {
     for (const lease of leases) await lease.stop();
@@ -23,7 +23,7 @@ beforeEach(async () => {
 
 function newLease(options: { db?: Database; leaseMs?: number } = {}): Lease {
   const log = createLogger({ level: 'silent', service: 'worker' });
-  const database = { url: path, durability: 'normal' } as const;
+  const database = { url, durability: 'normal' } as const;
   const lease = new Lease({ db, database, leaseMs: 600, log, queues: null, jobTypes: ['work'], ...options });
   leases.push(lease);
   return lease;

@@ -13,12 +13,12 @@ const DAY_MS = 86_400_000;
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
 
 let db: Database;
-let path: string;
+let url: string;
 let queue: TestQueue;
 
 beforeEach(async () => {
   const created = await createTestDatabase();
-  ({ db, path } = created);
+  ({ db, url } = created);
   queue = queueOn(db);
   return created.close;
 });
@@ -135,7 +135,7 @@ describe('finished jobs', () => {
       [MAINTENANCE, maintenanceHandler({ db }, { days: 30, count: 500 }) as JobHandler],
     ]);
     const maintenance = await queue.enqueue({ jobType: MAINTENANCE, priority: -1, uniqueKey: MAINTENANCE });
-    const worker = await startTestWorker({ db, path, handlers, concurrency: 3 });
+    const worker = await startTestWorker({ db, url, handlers, concurrency: 3 });
     onTestFinished(() => worker.stop(0));
 
     for (const id of waiting) {

@@ -14,9 +14,9 @@ import { Scheduler } from './scheduler.ts';
 const log = createLogger({ level: 'silent', service: 'worker' });
 
 async function world() {
-  const { db, path, close } = await createTestDatabase();
+  const { db, url, close } = await createTestDatabase();
   onTestFinished(close);
-  return { db, path };
+  return { db, url };
 }
 
 function start(db: Database, schedules = BUILT_IN_SCHEDULES): Scheduler {
@@ -78,7 +78,7 @@ describe('a scheduler', () => {
 
 describe('three scheduler processes on one database', () => {
   test('add the job of each slot once, also when one of them is killed', async () => {
-    const { db, path } = await world();
+    const { db, url } = await world();
     const SCHEDULES = 20;
     for (let i = 0; i < SCHEDULES; i++) {
       const schedule = { scheduleId: `s${i}`, jobType: 'work', payload: {}, cron: '* * * * * *', maxCatchUp: 5 };
@@ -86,7 +86,7 @@ describe('three scheduler processes on one database', () => {
     }
     // They begin with what an outage has left, and go on with the slots of each second.
     await db.batch([sql`UPDATE job_schedules SET next_at = next_at - 3600000`]);
-    const [doomed, ...others] = [startScheduler(path), startScheduler(path), startScheduler(path)];
+    const [doomed, ...others] = [startScheduler(url), startScheduler(url), startScheduler(url)];
     onTestFinished(async () => {
       for (const process of [doomed!, ...others]) await process.kill();
     });

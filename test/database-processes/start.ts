@@ -47,7 +47,7 @@ export function startProcess(script: string, ...args: string[]): StartedProcess 
   return { child, printed, output: outputAtEnd, kill };
 }
 
-/** The rows that a foreign process reads from the file. */
-export async function readElsewhere(path: string, sql: string): Promise<Record<string, unknown>[]> {
-  return JSON.parse(await startProcess('read.ts', path, sql).output()) as Record<string, unknown>[];
+/** The rows that a foreign process reads from the file at this path, or from the server at this URL. */
+export async function readElsewhere(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  return JSON.parse(await startProcess('read.ts', url, sql).output()) as Record<string, unknown>[];
 }

@@ -49,7 +49,7 @@ export type AcceptOptions = Partial<ContentFields> & {
 
 /** The pipeline on a real database and a real directory, with a fake model, a small parser and no network. */
 export async function createTestPipeline(): Promise<TestPipeline> {
-  const { db, path, close } = await createTestDatabase();
+  const { db, url, path, close } = await createTestDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-pipeline-'));
   const storage = await openDirectoryStorage(join(directory, 'files'));
   const model = fakeEmbeddingModel();
@@ -118,7 +118,7 @@ export async function createTestPipeline(): Promise<TestPipeline> {
       return names.filter((name) => /^[0-9a-f]{2}\/./.test(name));
     },
     async startWorker(options = {}) {
-      const worker = await startTestWorker({ db, path, handlers: handlersOf(deps), ...options });
+      const worker = await startTestWorker({ db, url, handlers: handlersOf(deps), ...options });
       workers.push(worker);
       return worker;
     },

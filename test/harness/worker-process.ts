@@ -8,6 +8,7 @@ import { sql } from '../../src/db/sql.ts';
 import { type EnqueueRequest, enqueueJob } from '../../src/jobs/index.ts';
 import { readElsewhere } from '../database-processes/start.ts';
 import { createTestDatabase } from './database.ts';
+import { EXECUTION_LOG } from './execution-log.ts';
 import { bareEnvironment, followLog, type LogLine } from './server.ts';
 
 const WORKER = join(import.meta.dirname, '../cross-process/worker-process.ts');
@@ -40,6 +41,9 @@ export interface WorkerProcessOptions {
 
 export interface QueueWorld {
   readonly db: Database;
+  /** What DATABASE_URL would say. */
+  readonly url: string;
+  /** Of the file, also where a server has it open. */
   readonly path: string;
   enqueue(jobType: string, request?: Partial<EnqueueRequest>): Promise<string>;
   /** Many in one transaction. */
@@ -48,26 +52,30 @@ export interface QueueWorld {
   openGate(gate: string): Promise<void>;
   /** Resolves when the worker is ready. It is killed when the test ends. */
   startWorker(options?: WorkerProcessOptions): Promise<WorkerProcess>;
-  /** Rows as a foreign process reads them from the file. */
+  /** Rows as a foreign process reads them from the database. */
   seen(text: string): Promise<Record<string, unknown>[]>;
 }
 
 /**
- * A database with workers as processes of their own, and triggers that write down what was accepted: `audit` has one row
- * for each claim, completion and crash, never changed afterwards.
+ * A database with workers as processes of their own, which writes down every change of state (`execution-log.ts`) and what
+ * the handlers of the tests did (`effects`).
  */
 export async function createQueueWorld(): Promise<QueueWorld> {
-  const { db, path, close } = await createTestDatabase();
+  const created = await createTestDatabase();
+  const { db, url } = created;
   const workers: WorkerProcess[] = [];
   onTestFinished(async () => {
     for (const worker of workers) if (worker.isAlive) worker.signal('SIGKILL');
     await Promise.all(workers.map((worker) => worker.ended));
-    await close();
+    await created.close();
   });
-  await db.batch(AUDIT.map((text) => ({ text, values: [] })));
+  await db.batch([...TABLES, ...EXECUTION_LOG].map((text) => ({ text, values: [] })));
   return {
     db,
-    path,
+    url,
+    get path() {
+      return created.path;
+    },
     async enqueue(jobType, request = {}) {
       const job = enqueueJob({ jobType, payload: {}, onBehalfOf: SYSTEM, ...request });
       await db.batch(job.statements);
@@ -82,31 +90,23 @@ export async function createQueueWorld(): Promise<QueueWorld> {
       await db.batch([sql`INSERT INTO gates (gate) VALUES (${gate})`]);
     },
     async startWorker(options = {}) {
-      const worker = await startWorkerProcess(path, options);
+      const worker = await startWorkerProcess(url, options);
       workers.push(worker);
       return worker;
     },
-    seen: (text) => readElsewhere(path, text),
+    seen: (text) => readElsewhere(url, text),
   };
 }
 
-const AUDIT = [
+const TABLES = [
   'CREATE TABLE gates (gate TEXT PRIMARY KEY)',
   'CREATE TABLE effects (n INTEGER PRIMARY KEY, job_id TEXT, attempt INTEGER, token TEXT, pid INTEGER)',
-  `CREATE TABLE audit (n INTEGER PRIMARY KEY, event TEXT, job_id TEXT, fence INTEGER, worker_id TEXT, lease_left INTEGER)`,
-  `CREATE TRIGGER audit_jobs AFTER UPDATE OF status ON jobs WHEN new.status <> old.status BEGIN
-    INSERT INTO audit (event, job_id, fence, worker_id, lease_left)
-    VALUES (CASE WHEN new.crashes > old.crashes THEN 'crashed' ELSE new.status END, new.job_id, new.fence,
-      coalesce(new.worker_id, old.worker_id),
-      (SELECT lease_until FROM workers WHERE worker_id = coalesce(new.worker_id, old.worker_id))
-        - CAST(unixepoch('subsec') * 1000 AS INTEGER));
-  END`,
 ];
 
-async function startWorkerProcess(path: string, options: WorkerProcessOptions): Promise<WorkerProcess> {
+async function startWorkerProcess(url: string, options: WorkerProcessOptions): Promise<WorkerProcess> {
   const flags = ['--disable-warning=ExperimentalWarning', ...(options.flags ?? [])];
   const child = spawn(process.execPath, [...flags, WORKER], {
-    env: { ...bareEnvironment(), ...environmentOf(path, options), ...options.env },
+    env: { ...bareEnvironment(), ...environmentOf(url, options), ...options.env },
     // The channel stops it when the tests are killed.
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
@@ -140,7 +140,7 @@ function workerProcess(
   };
 }
 
-function environmentOf(path: string, options: WorkerProcessOptions): Record<string, string> {
+function environmentOf(url: string, options: WorkerProcessOptions): Record<string, string> {
   const { concurrency, leaseMs, jobTimeoutMs, abortGraceMs, graceMs, memoryMb } = options;
   const variables = {
     TEST_CONCURRENCY: concurrency,
@@ -151,7 +151,7 @@ function environmentOf(path: string, options: WorkerProcessOptions): Record<stri
     TEST_MEMORY_MB: memoryMb,
   };
   const set = Object.entries(variables).filter(([, value]) => value !== undefined);
-  return { TEST_DATABASE: path, ...Object.fromEntries(set.map(([name, value]) => [name, String(value)])) };
+  return { TEST_DATABASE: url, ...Object.fromEntries(set.map(([name, value]) => [name, String(value)])) };
 }
 
 export function isRunning(pid: number): boolean {

@@ -15,8 +15,8 @@ export interface TestWorker {
 
 export interface TestWorkerOptions {
   db: Database;
-  /** Of the database file, for the thread that extends the lease. */
-  path: string;
+  /** Of the database, for the thread that extends the lease. */
+  url: string;
   handlers: ReadonlyMap<string, JobHandler>;
   concurrency?: number;
   leaseMs?: number;
@@ -28,9 +28,9 @@ export interface TestWorkerOptions {
 
 /** The worker of `main/worker.ts` in this process, isolated jobs included. */
 export async function startTestWorker(options: TestWorkerOptions): Promise<TestWorker> {
-  const { db, path } = options;
+  const { db, url } = options;
   const worker = await startWorker({
-    database: { url: path, durability: 'normal' },
+    database: { url, durability: 'normal' },
     log: createLogger({ level: 'silent', service: 'worker' }),
     resolveSubject: (job) => jobSubject({ db }, job),
     leaseMs: 10_000,

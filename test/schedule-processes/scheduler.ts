@@ -1,11 +1,11 @@
-/** Usage: scheduler.ts <path>. Runs a scheduler on the database until its standard input ends. */
+/** Usage: scheduler.ts <url>. Runs a scheduler on the database until its standard input ends. */
 import { once } from 'node:events';
-import { openFileDatabase } from '../../src/db/file-database.ts';
+import { openDatabase } from '../../src/db/open-database.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { Scheduler } from '../../src/worker/scheduler.ts';
 
-const [path = ''] = process.argv.slice(2);
-const db = await openFileDatabase({ path, durability: 'normal' });
+const [url = ''] = process.argv.slice(2);
+const { database: db } = await openDatabase({ url, durability: 'normal' });
 const scheduler = new Scheduler({ db, log: createLogger({ level: 'silent', service: 'worker' }), schedules: [] });
 scheduler.start();
 process.stdout.write('started\n');

@@ -1,6 +1,6 @@
 import { type StartedProcess, startProcess } from '../database-processes/start.ts';
 
-/** A scheduler in a process of its own, on this database file. It stops when its standard input ends. */
-export function startScheduler(path: string): StartedProcess {
-  return startProcess('../schedule-processes/scheduler.ts', path);
+/** A scheduler in a process of its own, on this database. It stops when its standard input ends. */
+export function startScheduler(url: string): StartedProcess {
+  return startProcess('../schedule-processes/scheduler.ts', url);
 }

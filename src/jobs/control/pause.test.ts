@@ -9,13 +9,13 @@ import type { JobHandler } from '../handler.ts';
 import { pauseJobs, resumeJobs, selectQueueNames, selectQueues, WHOLE_QUEUE } from './queries.ts';
 
 async function world() {
-  const { db, path, close } = await createTestDatabase();
+  const { db, url, close } = await createTestDatabase();
   onTestFinished(close);
-  return { db, path, queue: queueOn(db) };
+  return { db, url, queue: queueOn(db) };
 }
 
 /** A worker that runs jobs of the types `work` and `other`, those with `held` in their payload until they are let go. */
-async function work({ db, path }: Awaited<ReturnType<typeof world>>) {
+async function work({ db, url }: Awaited<ReturnType<typeof world>>) {
   const letGo = Promise.withResolvers<void>();
   const handler: JobHandler<{ held?: boolean | undefined }> = {
     payload: z.object({ held: z.boolean().optional() }),
@@ -28,7 +28,7 @@ async function work({ db, path }: Awaited<ReturnType<typeof world>>) {
     ['work', handler as JobHandler],
     ['other', handler as JobHandler],
   ]);
-  const worker = await startTestWorker({ db, path, handlers, concurrency: 2 });
+  const worker = await startTestWorker({ db, url, handlers, concurrency: 2 });
   onTestFinished(() => worker.stop(0));
   return { letGo: letGo.resolve };
 }

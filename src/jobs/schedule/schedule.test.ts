@@ -14,12 +14,12 @@ const STEP_MS = 600_000;
 const MINUTE = (new Date().getUTCMinutes() + 5) % 10;
 
 let db: Database;
-let path: string;
+let url: string;
 let queue: TestQueue;
 
 beforeEach(async () => {
   const created = await createTestDatabase();
-  ({ db, path } = created);
+  ({ db, url } = created);
   queue = queueOn(db);
   return created.close;
 });
@@ -203,6 +203,6 @@ describe('after an outage of an hour', () => {
     // The last minute is late rather than missed.
     expect(fired.length).toBeGreaterThanOrEqual(160);
     expect(fired.length).toBeLessThanOrEqual(161);
-    expect(await readElsewhere(path, 'SELECT count(*) AS n FROM jobs')).toEqual([{ n: fired.length }]);
+    expect(await readElsewhere(url, 'SELECT count(*) AS n FROM jobs')).toEqual([{ n: fired.length }]);
   });
 });
