@@ -43,3 +43,116 @@ WHEN new.seq IS NOT old.seq OR new.at IS NOT old.at OR new.via IS NOT old.via OR
 BEGIN
   SELECT RAISE(ABORT, 'append_only');
 END;
+
+-- An address that was asked into a group. Deleted when it is accepted; the token is 256 random bits.
+CREATE TABLE invitations (
+  invitation_id TEXT PRIMARY KEY,
+  group_id TEXT NOT NULL REFERENCES groups (group_id) ON DELETE CASCADE,
+  email_hmac TEXT NOT NULL CHECK (length(email_hmac) = 64),     -- as in user_identifiers
+  email_sealed BLOB NOT NULL,
+  role TEXT NOT NULL CHECK (role IN ('admin', 'editor', 'viewer')),
+  invited_by TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+  token_hash TEXT NOT NULL UNIQUE CHECK (length(token_hash) = 64),
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  UNIQUE (group_id, email_hmac)
+) STRICT;
+CREATE INDEX invitations_by_email ON invitations (email_hmac);
+CREATE INDEX invitations_by_inviter ON invitations (invited_by);
+CREATE INDEX invitations_by_expiry ON invitations (expires_at);
+-- Nobody is left whom the address belongs to.
+CREATE TRIGGER user_identifiers_removed AFTER DELETE ON user_identifiers WHEN old.kind = 'email' BEGIN
+  DELETE FROM invitations WHERE email_hmac = old.hmac;
+END;
+
+-- A document that its owner wants to hand over. One offer at a time, until the other side accepts.
+CREATE TABLE document_transfers (
+  document_id TEXT PRIMARY KEY REFERENCES documents (document_id) ON DELETE CASCADE,
+  from_user_id TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+  to_user_id TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  CHECK (from_user_id <> to_user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX document_transfers_from ON document_transfers (from_user_id);
+CREATE INDEX document_transfers_to ON document_transfers (to_user_id, created_at, document_id);
+CREATE INDEX document_transfers_by_expiry ON document_transfers (expires_at);
+
+-- What ends by itself is found by when.
+CREATE INDEX resource_shares_by_expiry ON resource_shares (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX group_memberships_by_expiry ON group_memberships (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE INDEX refresh_tokens_by_expiry ON refresh_tokens (expires_at);
+CREATE INDEX user_roles_by_role ON user_roles (role, user_id);
+CREATE INDEX users_by_creation ON users (created_at, user_id);
+
+-- Somebody can always manage a group: an admin without an end whose account is active. Whatever would take the last one away
+-- is refused, whichever statement or program asks, so that of two who remove each other one is told no. A group that is
+-- deleted takes its memberships along: by then it is no longer in `groups`. The text after `require:` is an error code.
+CREATE VIEW lasting_admins AS
+  SELECT m.group_id, m.user_id FROM group_memberships m JOIN users u ON u.user_id = m.user_id
+  WHERE m.role = 'admin' AND m.expires_at IS NULL AND u.status = 'active';
+
+CREATE TRIGGER group_memberships_keep_admin_on_update BEFORE UPDATE OF role, expires_at ON group_memberships
+WHEN old.role = 'admin' AND old.expires_at IS NULL AND (new.role <> 'admin' OR new.expires_at IS NOT NULL)
+  AND EXISTS (SELECT 1 FROM lasting_admins WHERE group_id = old.group_id AND user_id = old.user_id)
+  AND NOT EXISTS (SELECT 1 FROM lasting_admins WHERE group_id = old.group_id AND user_id <> old.user_id) BEGIN
+  SELECT RAISE(ABORT, 'require:last_admin');
+END;
+CREATE TRIGGER group_memberships_keep_admin_on_delete BEFORE DELETE ON group_memberships
+WHEN old.role = 'admin' AND old.expires_at IS NULL
+  AND EXISTS (SELECT 1 FROM groups WHERE group_id = old.group_id)
+  AND EXISTS (SELECT 1 FROM lasting_admins WHERE group_id = old.group_id AND user_id = old.user_id)
+  AND NOT EXISTS (SELECT 1 FROM lasting_admins WHERE group_id = old.group_id AND user_id <> old.user_id) BEGIN
+  SELECT RAISE(ABORT, 'require:last_admin');
+END;
+-- INSERT OR REPLACE deletes without asking the trigger above.
+CREATE TRIGGER group_memberships_keep_admin_on_insert BEFORE INSERT ON group_memberships
+WHEN (new.role <> 'admin' OR new.expires_at IS NOT NULL)
+  AND EXISTS (SELECT 1 FROM lasting_admins WHERE group_id = new.group_id AND user_id = new.user_id)
+  AND NOT EXISTS (SELECT 1 FROM lasting_admins WHERE group_id = new.group_id AND user_id <> new.user_id) BEGIN
+  SELECT RAISE(ABORT, 'require:last_admin');
+END;
+-- A membership and a role belong to whom they were given: moved, they could replace another one unseen.
+CREATE TRIGGER group_memberships_not_moved BEFORE UPDATE OF group_id, user_id ON group_memberships
+WHEN new.group_id <> old.group_id OR new.user_id <> old.user_id BEGIN
+  SELECT RAISE(ABORT, 'a membership is not moved');
+END;
+CREATE TRIGGER user_roles_not_changed BEFORE UPDATE ON user_roles BEGIN
+  SELECT RAISE(ABORT, 'a role is granted and revoked, never changed');
+END;
+
+CREATE VIEW active_super_admins AS
+  SELECT r.user_id FROM user_roles r JOIN users u ON u.user_id = r.user_id
+  WHERE r.role = 'super_admin' AND u.status = 'active';
+
+CREATE TRIGGER user_roles_keep_super_admin BEFORE DELETE ON user_roles
+WHEN old.role = 'super_admin'
+  AND EXISTS (SELECT 1 FROM active_super_admins WHERE user_id = old.user_id)
+  AND NOT EXISTS (SELECT 1 FROM active_super_admins WHERE user_id <> old.user_id) BEGIN
+  SELECT RAISE(ABORT, 'require:last_super_admin');
+END;
+
+CREATE TRIGGER users_keep_admins_on_disable BEFORE UPDATE OF status ON users
+WHEN old.status = 'active' AND new.status <> 'active' BEGIN
+  SELECT RAISE(ABORT, 'require:last_admin') WHERE EXISTS (SELECT 1 FROM lasting_admins a WHERE a.user_id = old.user_id
+    AND NOT EXISTS (SELECT 1 FROM lasting_admins o WHERE o.group_id = a.group_id AND o.user_id <> a.user_id));
+  SELECT RAISE(ABORT, 'require:last_super_admin')
+  WHERE EXISTS (SELECT 1 FROM active_super_admins WHERE user_id = old.user_id)
+    AND NOT EXISTS (SELECT 1 FROM active_super_admins WHERE user_id <> old.user_id);
+END;
+CREATE TRIGGER users_keep_admins_on_delete BEFORE DELETE ON users BEGIN
+  SELECT RAISE(ABORT, 'require:last_admin') WHERE EXISTS (SELECT 1 FROM lasting_admins a WHERE a.user_id = old.user_id
+    AND NOT EXISTS (SELECT 1 FROM lasting_admins o WHERE o.group_id = a.group_id AND o.user_id <> a.user_id));
+  SELECT RAISE(ABORT, 'require:last_super_admin')
+  WHERE EXISTS (SELECT 1 FROM active_super_admins WHERE user_id = old.user_id)
+    AND NOT EXISTS (SELECT 1 FROM active_super_admins WHERE user_id <> old.user_id);
+END;
+-- INSERT OR REPLACE of a user would cascade through everything they have.
+CREATE TRIGGER users_not_replaced BEFORE INSERT ON users
+WHEN EXISTS (SELECT 1 FROM users WHERE user_id = new.user_id) BEGIN
+  SELECT RAISE(ABORT, 'a user is not replaced');
+END;
+CREATE TRIGGER users_not_renumbered BEFORE UPDATE OF user_id ON users WHEN new.user_id <> old.user_id BEGIN
+  SELECT RAISE(ABORT, 'the id of a user is frozen');
+END;

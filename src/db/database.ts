@@ -55,8 +55,8 @@ export function requireThat(condition: Sql, code: ErrorCode): Statement {
   };
 }
 
-/** The code in the text of an error of SQLite, if `requireThat` raised it. */
+/** The code in the text of an error of SQLite, if `requireThat` or a trigger's `RAISE(ABORT, 'require:code')` raised it. */
 export function requiredCodeIn(message: string): ErrorCode | null {
-  const code = /bad JSON path: 'require:([a-z_]+)'/.exec(message)?.[1];
+  const code = /^(?:bad JSON path: 'require:([a-z_]+)'|require:([a-z_]+)$)/.exec(message)?.slice(1).find(Boolean);
   return code !== undefined && Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : null;
 }
