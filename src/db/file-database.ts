@@ -63,20 +63,15 @@ class FileDatabase implements Database {
     const { pool, reader, writer } = this.#parts;
     writer.presence.assertLately();
     const bindings = toBindings(statement.values);
-    // The threads' rows have become plain objects on their way here.
-    const rows =
-      options.offThread === true
-        ? await this.#whileBusy(() => pool.query(statement.text, bindings))
-        : (await this.#whileBusy(() => reader.query(statement.text, bindings))).map(toPlainRow);
-    return rows as R[];
+    const from = options.offThread === true ? pool : reader;
+    return (await this.#whileBusy<Row[]>(() => from.query(statement.text, bindings))) as R[];
   }
 
   async batch(statements: readonly Statement[]): Promise<Row[][]> {
     this.#assertOpen();
     const bound = statements.map(({ text, values }) => ({ text, bindings: toBindings(values) }));
     try {
-      const results = await this.#parts.writer.batch(bound, this.#deadlineMs());
-      return results.map((rows) => rows.map(toPlainRow));
+      return await this.#parts.writer.batch(bound, this.#deadlineMs());
     } catch (error) {
       throw fromDriver(error);
     }
@@ -142,10 +137,6 @@ async function createPrivately(path: string): Promise<void> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-}
-
-function toPlainRow(row: Row): Row {
-  return { ...row };
 }
 
 function isDriverBusy(error: unknown): boolean {

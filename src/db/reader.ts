@@ -16,9 +16,8 @@ export class Reader {
     this.#statements = new StatementCache(this.#connection, assertReads);
   }
 
-  /** The rows have no prototype, as `node:sqlite` makes them. */
   query(text: string, bindings: readonly Binding[]): Row[] {
-    return this.#statements.get(text).all(...bindings) as Row[];
+    return this.#statements.get(text).all(bindings);
   }
 
   /** A compact copy of the database as it is now, in a new file. */

@@ -44,7 +44,6 @@ export class Writer {
     }
   }
 
-  /** The rows have no prototype, as `node:sqlite` makes them. */
   batch(statements: readonly BoundStatement[], deadlineMs: number): Promise<Row[][]> {
     const result = this.#last.then(() => this.#transaction(statements, deadlineMs));
     this.#last = result.catch(() => undefined);
@@ -62,7 +61,7 @@ export class Writer {
     // IMMEDIATE takes the write lock first: a transaction that starts by reading could not be upgraded after another commit.
     await retryWhileBusy(() => this.#connection.exec('BEGIN IMMEDIATE'), isNodeSqliteBusy, deadlineMs);
     try {
-      const rows = statements.map(({ text, bindings }) => this.#statements.get(text).all(...bindings) as Row[]);
+      const rows = statements.map(({ text, bindings }) => this.#statements.get(text).all(bindings));
       this.presence.assert();
       // In WAL mode a COMMIT does not meet a lock; if it ever does, the transaction is still open and can be tried again.
       await retryWhileBusy(() => this.#connection.exec('COMMIT'), isNodeSqliteBusy, deadlineMs);

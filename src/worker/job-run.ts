@@ -9,6 +9,7 @@ import {
   insertLogLines,
   type JobContext,
   type JobHandler,
+  type JobProgress,
   type Outcome,
   outcomeOf,
   requireClaim,
@@ -27,7 +28,7 @@ export interface JobRunDependencies {
   log: Logger;
   handlers: ReadonlyMap<string, JobHandler>;
   /** Null when the account is gone or disabled. */
-  resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap'>): Promise<Subject | null>;
+  resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap' | 'groupId'>): Promise<Subject | null>;
   jobTimeoutMs: number;
   /** How long a handler may go on after it was told to stop before it is given up. */
   abortGraceMs: number;
@@ -37,19 +38,21 @@ export interface JobRunDependencies {
 export class JobRun implements Run {
   readonly job: ClaimedJob;
   readonly #deps: JobRunDependencies;
-  readonly #abort = new AbortController();
   readonly #startedAt = performance.now();
-  readonly #log: Logger;
-  readonly #jobLog: JobLog;
-  readonly #progress: JobProgressWriter;
+  // What many short jobs never ask for is made when it is asked for: a logger of its own, an AbortController and the rest
+  // cost a job without any work more than half of its time.
+  #ownLog: Logger | null = null;
+  #jobLog: JobLog | null = null;
+  #progress: JobProgressWriter | null = null;
+  #abort: AbortController | null = null;
+  #abortReason: AppError | null = null;
+  #giveUp: (reason: AppError) => void = () => {};
+  #giveUpTimer: NodeJS.Timeout | undefined;
   #isGivenUp = false;
 
   constructor(job: ClaimedJob, deps: JobRunDependencies) {
     this.job = job;
     this.#deps = deps;
-    this.#log = deps.log.child({ job_id: job.jobId, job_type: job.jobType, attempt: job.attempt });
-    this.#jobLog = new JobLog(this.#log, job.fence);
-    this.#progress = new JobProgressWriter((progress) => this.#store([updateProgress(job, progress)]), this.#log);
   }
 
   get isGivenUp(): boolean {
@@ -60,8 +63,12 @@ export class JobRun implements Run {
     return performance.now() - this.#startedAt;
   }
 
+  /** The first reason counts. A handler that still goes on after the grace is left to itself, so that its slot is not lost. */
   abort(reason: AppError): void {
-    this.#abort.abort(reason);
+    if (this.#abortReason !== null) return;
+    this.#abortReason = reason;
+    this.#abort?.abort(reason);
+    this.#giveUpTimer = setTimeout(() => this.#giveUp(reason), this.#deps.abortGraceMs);
   }
 
   execute(): Promise<Outcome> {
@@ -73,22 +80,40 @@ export class JobRun implements Run {
     const handler = this.#deps.handlers.get(this.job.jobType);
     const timeoutMs = handler?.timeoutMs ?? this.#deps.jobTimeoutMs;
     const timer = setTimeout(() => this.abort(new AppError('job_timeout')), timeoutMs);
-    this.#log.info({ event: 'job.started' }, 'job started');
+    this.#deps.log.info({ event: 'job.started', ...this.#fields }, 'job started');
     try {
       const result = await this.#untilGivenUp(this.#runHandler(handler));
-      this.#log.info({ event: 'job.completed', duration_ms: Math.round(this.ranMs) }, 'job completed');
+      const durationMs = Math.round(this.ranMs);
+      this.#deps.log.info({ event: 'job.completed', ...this.#fields, duration_ms: durationMs }, 'job completed');
       return { kind: 'completed', result, ...(handler?.resultTtlMs && { resultTtlMs: handler.resultTtlMs }) };
     } catch (error) {
       return this.#outcomeOf(error);
     } finally {
       clearTimeout(timer);
-      await this.#progress.flush();
+      clearTimeout(this.#giveUpTimer);
+      await this.#progress?.flush();
       await this.#flushLog();
     }
   }
 
+  get #fields() {
+    const { jobId, jobType, attempt } = this.job;
+    return { job_id: jobId, job_type: jobType, attempt };
+  }
+
+  get #log(): Logger {
+    this.#ownLog ??= this.#deps.log.child(this.#fields);
+    return this.#ownLog;
+  }
+
+  get #signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#abortReason !== null) this.#abort.abort(this.#abortReason);
+    return this.#abort.signal;
+  }
+
   #outcomeOf(error: unknown): Outcome {
-    const reason: unknown = this.#abort.signal.aborted ? this.#abort.signal.reason : error;
+    const reason = this.#abortReason ?? error;
     const outcome = outcomeOf(reason, this.job.attempt);
     if (outcome.kind !== 'parked' && outcome.kind !== 'cancelled') {
       this.#log.warn({ event: 'job.attempt_failed', outcome: outcome.kind, err: reason }, 'a run of the job failed');
@@ -96,18 +121,13 @@ export class JobRun implements Run {
     return outcome;
   }
 
-  /** A handler that goes on long after its signal is left to itself, so that its slot and its job are not lost. */
   #untilGivenUp<T>(running: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
+      this.#giveUp = (reason) => {
         this.#isGivenUp = true;
-        reject(this.#abort.signal.reason);
+        reject(reason);
       };
-      let timer: NodeJS.Timeout | undefined;
-      this.#abort.signal.addEventListener('abort', () => {
-        timer = setTimeout(giveUp, this.#deps.abortGraceMs);
-      });
-      running.then(resolve, reject).finally(() => clearTimeout(timer));
+      running.then(resolve, reject);
     });
   }
 
@@ -124,21 +144,32 @@ export class JobRun implements Run {
 
   #context(subject: Subject): JobContext {
     const { job } = this;
+    const run = this;
     return {
       jobId: job.jobId,
-      signal: this.#abort.signal,
+      get signal() {
+        return run.#signal;
+      },
       subject,
       attempt: job.attempt,
       maxAttempts: job.maxAttempts,
       token: job.jobId,
-      log: this.#jobLog,
-      progress: (stage, done, total) => this.#progress.set({ stage, done, total }),
+      get log() {
+        run.#jobLog ??= new JobLog(run.#log, job.fence);
+        return run.#jobLog;
+      },
+      progress: (stage, done, total) => this.#report({ stage, done, total }),
       write: (statements) => this.#write(statements),
       spawn: async (children, statements = []) => {
         await this.#write([...statements, ...this.#childStatements(children), countOpenChildren(job, job.jobId)]);
       },
       children: () => selectChildren(this.#deps.db, job.jobId),
     };
+  }
+
+  #report(progress: JobProgress): void {
+    this.#progress ??= new JobProgressWriter((latest) => this.#store([updateProgress(this.job, latest)]), this.#log);
+    this.#progress.set(progress);
   }
 
   #childStatements(children: readonly ChildRequest[]): Statement[] {
@@ -148,17 +179,17 @@ export class JobRun implements Run {
   }
 
   async #write(statements: readonly Statement[]) {
-    this.#abort.signal.throwIfAborted();
+    if (this.#abortReason !== null) throw this.#abortReason;
     return (await this.#deps.db.batch([requireClaim(this.job), ...statements])).slice(1);
   }
 
   async #store(statements: readonly Statement[]): Promise<void> {
-    const lines = this.#jobLog.take();
+    const lines = this.#jobLog?.take() ?? [];
     await this.#deps.db.batch([...statements, ...(lines.length === 0 ? [] : [insertLogLines(this.job, lines)])]);
   }
 
   async #flushLog(): Promise<void> {
-    const lines = this.#jobLog.take();
+    const lines = this.#jobLog?.take() ?? [];
     if (lines.length === 0) return;
     await this.#deps.db.batch([insertLogLines(this.job, lines)]).catch((error) => {
       // The lines are in the process's log as well; a job does not fail for its copy.

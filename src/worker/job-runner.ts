@@ -145,7 +145,8 @@ export class JobRunner {
     ];
     if (statements.length === 0) return;
     const results = await this.#deps.db.batch(statements);
-    this.#unsettled = this.#unsettled.filter((entry) => !settling.includes(entry));
+    // What has ended meanwhile was added behind these.
+    this.#unsettled = this.#unsettled.slice(settling.length);
     this.#reportStale(settling, results.slice(0, ends.length).flat());
     for (const row of results.slice(ends.length, ends.length + chores.length).flat()) this.#reportRescued(row);
     if (claim === null) return;
