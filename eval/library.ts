@@ -62,6 +62,8 @@ export async function openLibrary({ reading = readHere }: LibraryOptions = {}): 
     maxBytes: MAX_BYTES,
     limits: { maxPages: 10_000, maxTextChars: 50_000_000, maxExpandedBytes: 1_073_741_824 },
     fetchToFile: () => Promise.reject(new Error('A library holds no documents from URLs')),
+    readPart: () => Promise.reject(new Error('A library reads every file whole')),
+    assemble: () => Promise.reject(new Error('A library reads every file whole')),
     ...reading,
   };
   let users = 0;

@@ -62,6 +62,20 @@ CREATE TABLE document_texts (
   spans TEXT NOT NULL CHECK (json_valid(spans))
 ) STRICT;
 
+-- What child jobs have read of a long PDF, before it is redacted: kept until the canonical text is stored, and overwritten
+-- in the same transaction.
+CREATE TABLE document_parts (
+  version_id TEXT NOT NULL REFERENCES document_versions (version_id) ON DELETE CASCADE,
+  first_page INTEGER NOT NULL CHECK (first_page >= 1),
+  last_page INTEGER NOT NULL,
+  took_ms INTEGER NOT NULL DEFAULT 0 CHECK (took_ms >= 0),     -- on reading it; of one limit for the whole file
+  reader TEXT,                                                 -- the form of the content; NULL until it is read
+  content BLOB,                                                -- last, so that the others are read without it
+  CHECK (last_page >= first_page),
+  CHECK ((reader IS NULL) = (content IS NULL)),
+  PRIMARY KEY (version_id, first_page)
+) STRICT;
+
 CREATE TABLE chunks (
   chunk_seq INTEGER PRIMARY KEY AUTOINCREMENT,                 -- the row of the word index; never reused
   version_id TEXT NOT NULL REFERENCES document_versions (version_id) ON DELETE CASCADE,

@@ -18,10 +18,12 @@ import { embedStage, embedStretch } from './stages/embed.ts';
 import { fetchStage } from './stages/fetch.ts';
 import { indexStage, wordsOf } from './stages/index-words.ts';
 import { parseStage } from './stages/parse.ts';
+import { readPages } from './stages/parse-parts.ts';
 import { type PipelineDependencies, type Stage, writeFor } from './stages/stage.ts';
 
 export { createPipeline, type PipelineSettings } from './pipeline.ts';
 export { EMBED_STRETCH } from './stages/embed.ts';
+export { PARSE_PAGES } from './stages/parse-parts.ts';
 export type { PipelineDependencies } from './stages/stage.ts';
 
 const ingestPayload = z.object({ version_id: z.string(), document_id: z.string() });
@@ -121,6 +123,21 @@ function resultOf(version: VersionState, warnings: string[]) {
     version: version.number,
     chunks: version.chunkCount ?? 0,
     warnings: [...version.warnings, ...warnings],
+  };
+}
+
+const pagesPayload = ingestPayload.extend({ first_page: z.number().int() });
+
+/** Reads some pages of a long PDF: a child of its ingestion. */
+export function parsePagesHandler(deps: PipelineDependencies): JobHandler<z.infer<typeof pagesPayload>> {
+  return {
+    payload: pagesPayload,
+    isolated: true,
+    async run(payload, context) {
+      const version = await readVersion(deps, payload, context);
+      await readPages(deps, version, payload.first_page, context);
+      return { document_id: payload.document_id };
+    },
   };
 }
 

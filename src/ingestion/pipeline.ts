@@ -3,9 +3,10 @@ import type { EmbeddingModel } from '../providers/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { detectMediaType } from './parsers/detect.ts';
 import type { ParseLimits } from './parsers/parsed-document.ts';
-import { parseInChildProcess } from './parsers/run-parser.ts';
+import { assembleParts, type ParseOptions, parseUpTo, readPart } from './parsers/run-parser.ts';
 import { fetchToFile } from './sources/guarded-fetch.ts';
-import type { PipelineDependencies } from './stages/stage.ts';
+import { MAX_PAGES_AT_ONCE } from './stages/parse-parts.ts';
+import type { ParseRun, PipelineDependencies } from './stages/stage.ts';
 
 export interface PipelineSettings {
   /** Largest file that is fetched. */
@@ -22,6 +23,11 @@ export function createPipeline(
   deps: { db: Database; storage: Storage; embeddingModel: EmbeddingModel | null; temporaryDirectory: string },
   settings: PipelineSettings,
 ): PipelineDependencies {
+  const optionsFor = (run: ParseRun): ParseOptions => ({
+    ...run,
+    timeoutMs: settings.parseTimeoutMs,
+    memoryMb: settings.parseMemoryMb,
+  });
   return {
     ...deps,
     maxBytes: settings.maxBytes,
@@ -29,7 +35,8 @@ export function createPipeline(
     fetchToFile: (url, path, signal) =>
       fetchToFile(url, { path, maxBytes: settings.maxBytes, allow: settings.outboundAllow, signal }),
     detectMediaType,
-    parse: (input, signal) =>
-      parseInChildProcess(input, { timeoutMs: settings.parseTimeoutMs, memoryMb: settings.parseMemoryMb, signal }),
+    parse: (input, signal) => parseUpTo(input, MAX_PAGES_AT_ONCE, optionsFor({ signal, spentMs: 0 })),
+    readPart: (input, range, run) => readPart(input, range, optionsFor(run)),
+    assemble: (input, parts, run) => assembleParts(input, parts, optionsFor(run)),
   };
 }

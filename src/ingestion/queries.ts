@@ -209,7 +209,81 @@ export function storeParsed(
         title = coalesce(title, ${parsed.title}), page_count = ${parsed.pageCount},
         warnings = ${JSON.stringify(parsed.warnings)}, parsed_at = ${now}
       WHERE version_id = ${versionId}`,
+    deleteParts(versionId),
   ];
+}
+
+/** A part of a long PDF that is read apart. */
+export interface Part {
+  first: number;
+  last: number;
+  isRead: boolean;
+  /** What has been spent on reading it, failed attempts included. */
+  tookMs: number;
+}
+
+/** What is to be read; parts that are there already keep what they hold. */
+export function insertParts(versionId: string, ranges: readonly { first: number; last: number }[]): Statement {
+  const rows = ranges.map(({ first, last }) => [first, last]);
+  return sql`INSERT INTO document_parts (version_id, first_page, last_page)
+    SELECT ${versionId}, value ->> 0, value ->> 1 FROM json_each(${JSON.stringify(rows)}) WHERE true
+    ON CONFLICT DO NOTHING`;
+}
+
+/** All parts in order; what another reader wrote is not read. */
+export async function selectParts(db: Database, versionId: string, reader: string): Promise<Part[]> {
+  const rows = await db.query<{ first_page: number; last_page: number; is_read: number; took_ms: number }>(
+    sql`SELECT first_page, last_page, reader IS ${reader} AS is_read, took_ms FROM document_parts
+      WHERE version_id = ${versionId} ORDER BY first_page`,
+  );
+  return rows.map((row) => ({
+    first: row.first_page,
+    last: row.last_page,
+    isRead: row.is_read === 1,
+    tookMs: row.took_ms,
+  }));
+}
+
+export async function selectPartContent(
+  db: Database,
+  versionId: string,
+  part: Pick<Part, 'first'>,
+): Promise<Uint8Array | null> {
+  const rows = await db.query<{ content: Uint8Array | null }>(
+    sql`SELECT content FROM document_parts WHERE version_id = ${versionId} AND first_page = ${part.first}`,
+    { offThread: true },
+  );
+  return rows[0]?.content ?? null;
+}
+
+export function storePart(
+  versionId: string,
+  part: Pick<Part, 'first'>,
+  read: { reader: string; content: Uint8Array; tookMs: number },
+): Statement {
+  return sql`UPDATE document_parts SET reader = ${read.reader}, content = ${read.content}, took_ms = took_ms + ${read.tookMs}
+    WHERE version_id = ${versionId} AND first_page = ${part.first}`;
+}
+
+export function addTimeSpent(versionId: string, part: Pick<Part, 'first'>, ms: number): Statement {
+  return sql`UPDATE document_parts SET took_ms = took_ms + ${ms}
+    WHERE version_id = ${versionId} AND first_page = ${part.first}`;
+}
+
+/** After a part was stored: no file fills the database with its parts. */
+export function requirePartsWithin(versionId: string, maxBytes: number): Statement {
+  const bytes = sql`SELECT coalesce(sum(length(content)), 0) FROM document_parts WHERE version_id = ${versionId}`;
+  return requireThat(sql`(${bytes}) <= ${maxBytes}`, 'document_too_large');
+}
+
+/** How many pages of the parts have been read. */
+export function pagesRead(versionId: string, reader: string): Sql {
+  return sql`(SELECT coalesce(sum(last_page - first_page + 1), 0) FROM document_parts
+    WHERE version_id = ${versionId} AND reader = ${reader})`;
+}
+
+export function deleteParts(versionId: string): Statement {
+  return sql`DELETE FROM document_parts WHERE version_id = ${versionId}`;
 }
 
 export async function selectText(db: Database, versionId: string): Promise<CanonicalText | null> {

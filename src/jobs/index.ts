@@ -56,6 +56,7 @@ export {
   type Runnable,
   recordPace,
   releaseUnheld,
+  reportToParent,
   requireClaim,
   rescueJobs,
   selectCancelRequests,

@@ -331,6 +331,15 @@ export function updateProgress(job: Settlement['job'], progress: JobProgress): S
   return sql`UPDATE jobs SET progress = ${JSON.stringify(progress)}, updated_at = ${now} WHERE ${held(job)}`;
 }
 
+/**
+ * For the writes of a child: how far all children have come, shown as the progress of the job that waits for them. `done`
+ * is counted in the same transaction.
+ */
+export function reportToParent(childId: string, stage: string, done: Sql, total: number): Statement {
+  return sql`UPDATE jobs SET progress = json_object('stage', ${stage}, 'done', ${done}, 'total', ${total}), updated_at = ${now}
+    WHERE job_id = (SELECT parent_id FROM jobs WHERE job_id = ${childId}) AND finished_at IS NULL`;
+}
+
 /** In front of a handler's writes: aborts them when the claim is no longer the job's last. */
 export function requireClaim(job: Settlement['job']): Statement {
   return requireThat(sql`EXISTS (SELECT 1 FROM jobs WHERE ${held(job)})`, 'lease_lost');

@@ -6,6 +6,8 @@ import {
   EMBED_STRETCH,
   embedStretchHandler,
   ingestHandler,
+  PARSE_PAGES,
+  parsePagesHandler,
   reindexHandler,
 } from '../ingestion/jobs.ts';
 import type { JobHandler } from '../jobs/index.ts';
@@ -36,6 +38,7 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
   const retention = { days: config.jobRetentionDays, count: config.jobRetentionCount };
   return new Map<string, JobHandler>([
     ['ingest', ingestHandler(pipeline) as JobHandler],
+    [PARSE_PAGES, parsePagesHandler(pipeline) as JobHandler],
     [EMBED_STRETCH, embedStretchHandler(pipeline) as JobHandler],
     ['reindex', reindexHandler(pipeline) as JobHandler],
     ['delete_files', deleteFilesHandler(deps) as JobHandler],

@@ -10,7 +10,9 @@ import {
   EMBED_STRETCH,
   embedStretchHandler,
   ingestHandler,
+  PARSE_PAGES,
   type PipelineDependencies,
+  parsePagesHandler,
   reindexHandler,
 } from '../../src/ingestion/jobs.ts';
 import type { ParsedDocument } from '../../src/ingestion/parsers/parsed-document.ts';
@@ -80,6 +82,8 @@ export async function createTestPipeline(): Promise<TestPipeline> {
       parsed.push(file);
       return parseLightly(await readFile(file, 'utf8'));
     },
+    readPart: () => Promise.reject(new Error('The small parser reads every file whole')),
+    assemble: () => Promise.reject(new Error('The small parser reads every file whole')),
   };
   const accept = (
     subject: Subject,
@@ -133,6 +137,7 @@ export async function createTestPipeline(): Promise<TestPipeline> {
 function handlersOf(deps: PipelineDependencies): ReadonlyMap<string, JobHandler> {
   return new Map<string, JobHandler>([
     ['ingest', ingestHandler(deps) as JobHandler],
+    [PARSE_PAGES, parsePagesHandler(deps) as JobHandler],
     [EMBED_STRETCH, embedStretchHandler(deps) as JobHandler],
     ['reindex', reindexHandler(deps) as JobHandler],
     ['delete_files', deleteFilesHandler(deps) as JobHandler],

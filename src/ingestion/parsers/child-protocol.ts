@@ -3,11 +3,22 @@ import { syncBuiltinESMExports } from 'node:module';
 import threads from 'node:worker_threads';
 import { AppError, type FieldError } from '../../errors/app-error.ts';
 import type { ErrorCode } from '../../errors/codes.ts';
-import type { ParsedDocument, ParseInput } from './parsed-document.ts';
+import type { PageRange, ParseInput } from './parsed-document.ts';
 
-/** Sent once to the child: what to parse, and the file that takes the document as JSON. */
+/** What a child process does with the file of its input. */
+export type ParseTask = { input: ParseInput } & (
+  | { kind: 'document' }
+  /** The document, or a `LongDocument` where it has more pages than that. PDF only. */
+  | { kind: 'document_up_to'; maxPages: number }
+  /** Some pages of a PDF. */
+  | { kind: 'part'; range: PageRange }
+  /** The document, from files with all of its parts in order. */
+  | { kind: 'assembly'; partPaths: string[] }
+);
+
+/** Sent once to the child: what to do, and the file that takes the result as JSON. */
 export interface ParseRequest {
-  input: ParseInput;
+  task: ParseTask;
   resultPath: string;
 }
 
@@ -21,11 +32,11 @@ export type ParseReply =
  * Serves one request from the parent process over its IPC channel, then lets the process end.
  * The process ends at once when the parent goes away. From here on it starts no thread.
  */
-export function serveParseRequest(parse: (input: ParseInput) => Promise<ParsedDocument>): void {
+export function serveParseRequest(run: (task: ParseTask) => Promise<unknown>): void {
   forbidThreads();
   process.once('disconnect', () => process.exit());
   process.once('message', async (request: ParseRequest) => {
-    const reply = await replyTo(request, parse);
+    const reply = await replyTo(request, run);
     process.send?.(reply, () => process.disconnect?.());
   });
 }
@@ -40,11 +51,11 @@ function forbidThreads(): void {
 }
 
 async function replyTo(
-  { input, resultPath }: ParseRequest,
-  parse: (input: ParseInput) => Promise<ParsedDocument>,
+  { task, resultPath }: ParseRequest,
+  run: (task: ParseTask) => Promise<unknown>,
 ): Promise<ParseReply> {
   try {
-    await writeFile(resultPath, JSON.stringify(await parse(input)), { flag: 'wx', mode: 0o600 });
+    await writeFile(resultPath, JSON.stringify(await run(task)), { flag: 'wx', mode: 0o600 });
     return { outcome: 'parsed' };
   } catch (error) {
     if (error instanceof AppError) return { outcome: 'failed', code: error.code, detail: error.detail };

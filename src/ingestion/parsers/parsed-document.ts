@@ -35,10 +35,21 @@ export interface TableBlock {
   caption?: string;
 }
 
+/** A PDF with more pages than were to be read at once, of which nothing was read. */
+export interface LongDocument {
+  pageCount: number;
+}
+
+/** From the first page to the last, 1-based, both included. */
+export interface PageRange {
+  first: number;
+  last: number;
+}
+
 /** Limits a parser must keep; exceeding one is `document_too_large` or `archive_bomb`. */
 export interface ParseLimits {
   maxPages: number;
-  /** Sum of the text of all blocks, in UTF-16 code units. */
+  /** Sum of the text of all blocks, in UTF-16 code units; of all lines, in a PDF. */
   maxTextChars: number;
   /** Bytes that an archive (docx, xlsx, epub …) may expand to. */
   maxExpandedBytes: number;

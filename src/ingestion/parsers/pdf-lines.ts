@@ -53,12 +53,17 @@ function lineOf(items: PdfTextItem[], page: number): PdfLine | null {
   return {
     text: lineText(items).replace(PRESENTATION_FORMS, (form) => form.normalize('NFKC')),
     page,
-    size: main.height || length,
-    angle: Math.round((Math.atan2(b, a) * 180) / Math.PI),
-    start: inked.reduce((least, item) => Math.min(least, along(item)), Number.POSITIVE_INFINITY),
-    end: inked.reduce((most, item) => Math.max(most, along(item) + item.width), Number.NEGATIVE_INFINITY),
-    baseline: (main.transform[5]! * a - main.transform[4]! * b) / length,
+    size: finite(main.height || length),
+    angle: finite(Math.round((Math.atan2(b, a) * 180) / Math.PI)),
+    start: finite(inked.reduce((least, item) => Math.min(least, along(item)), Number.POSITIVE_INFINITY)),
+    end: finite(inked.reduce((most, item) => Math.max(most, along(item) + item.width), Number.NEGATIVE_INFINITY)),
+    baseline: finite((main.transform[5]! * a - main.transform[4]! * b) / length),
   };
+}
+
+/** A broken matrix makes numbers that JSON has no form for, and lines must come out of it as they went in. */
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0;
 }
 
 /** The stream shows right-to-left lines from left to right, each run in logical order already: the runs are turned. */

@@ -4,25 +4,9 @@ import { dirname, join } from 'node:path';
 import { getDocumentProxy } from 'unpdf';
 import { AppError } from '../../errors/app-error.ts';
 import { type BlockCollector, collectBlocks } from './block-collector.ts';
-import type { ParsedDocument, ParseInput } from './parsed-document.ts';
-import { linesOfPage, type PdfLine, type PdfTextItem } from './pdf-lines.ts';
+import type { LongDocument, PageRange, ParsedDocument, ParseInput } from './parsed-document.ts';
+import { joinPages, type Pdf, type PdfPages, readPages } from './pdf-pages.ts';
 import { paragraphsOf } from './pdf-paragraphs.ts';
-
-type Pdf = Awaited<ReturnType<typeof getDocumentProxy>>;
-type PdfPage = Awaited<ReturnType<Pdf['getPage']>>;
-
-/** A filled form field. */
-interface FieldText {
-  page: number;
-  text: string;
-}
-
-interface PageTexts {
-  lines: PdfLine[];
-  fields: FieldText[];
-  pagesWithoutText: number;
-  pagesUnreadable: number;
-}
 
 /** What pdf.js answers for a glyph whose font does not say which character it draws. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: such characters are what is looked for
@@ -39,7 +23,48 @@ const MEANINGLESS_TITLE =
  * pictures, or fonts that do not say which characters they draw), `document_too_large` above `limits.maxPages`.
  * Warnings: `pages_without_text`, `pages_unreadable`, `characters_without_unicode`, `character_maps_missing` (text in a CJK encoding by name).
  */
-export async function parsePdf(input: ParseInput): Promise<ParsedDocument> {
+export function parsePdf(input: ParseInput): Promise<ParsedDocument> {
+  return withPdf(input, async (pdf, missingMaps) => {
+    const pages = await readPages(pdf, { first: 1, last: pdf.numPages }, input.limits);
+    return documentOf(pdf, pages, missingMaps, input);
+  });
+}
+
+/** As `parsePdf`, but of a PDF with more pages than `maxPages` only their number is told. */
+export function parsePdfUpTo(input: ParseInput, maxPages: number): Promise<ParsedDocument | LongDocument> {
+  return withPdf<ParsedDocument | LongDocument>(input, async (pdf, missingMaps) => {
+    if (pdf.numPages > maxPages) return { pageCount: pdf.numPages };
+    const pages = await readPages(pdf, { first: 1, last: pdf.numPages }, input.limits);
+    return documentOf(pdf, pages, missingMaps, input);
+  });
+}
+
+/** Some pages, read apart from the others; `assemblePdf` makes the document of all. */
+export interface PdfPart extends PdfPages {
+  /** Names of the character maps that were needed and are not there. */
+  missingMaps: string[];
+}
+
+/** Reads the pages of a range; throws as `parsePdf` does where that concerns the file or these pages. */
+export function readPdfPart(input: ParseInput, range: PageRange): Promise<PdfPart> {
+  return withPdf(input, async (pdf, missingMaps) => {
+    const pages = await readPages(pdf, range, input.limits);
+    return { ...pages, missingMaps: [...missingMaps] };
+  });
+}
+
+/** What `parsePdf` would have made of the file: `parts` are all of its pages, in order. Throws as `parsePdf` does. */
+export function assemblePdf(input: ParseInput, parts: readonly PdfPart[]): Promise<ParsedDocument> {
+  return withPdf(input, (pdf) => {
+    const missingMaps = new Set(parts.flatMap((part) => part.missingMaps));
+    return documentOf(pdf, joinPages(parts, input.limits), missingMaps, input);
+  });
+}
+
+async function withPdf<T>(
+  input: ParseInput,
+  use: (pdf: Pdf, missingMaps: ReadonlySet<string>) => Promise<T>,
+): Promise<T> {
   const missingMaps = new Set<string>();
   const pdf = await openPdf(await readFile(input.path), missingMaps);
   try {
@@ -50,16 +75,24 @@ export async function parsePdf(input: ParseInput): Promise<ParsedDocument> {
         `The PDF has ${pdf.numPages} pages; ${input.limits.maxPages} are allowed.`,
       );
     }
-    const texts = await readPages(pdf);
-    if (texts.pagesUnreadable === pdf.numPages) throw new AppError('pdf_corrupt', 'No page of the PDF can be read.');
-    const blocks = collectBlocks(input.limits);
-    addTexts(texts, blocks);
-    if (missingMaps.size > 0) blocks.warn('character_maps_missing');
-    if (blocks.isEmpty) throw noText(missingMaps);
-    return blocks.finish({ title: await titleOf(pdf), pageCount: pdf.numPages });
+    return await use(pdf, missingMaps);
   } finally {
     await pdf.loadingTask.destroy();
   }
+}
+
+async function documentOf(
+  pdf: Pdf,
+  pages: PdfPages,
+  missingMaps: ReadonlySet<string>,
+  input: ParseInput,
+): Promise<ParsedDocument> {
+  if (pages.pagesUnreadable === pdf.numPages) throw new AppError('pdf_corrupt', 'No page of the PDF can be read.');
+  const blocks = collectBlocks(input.limits);
+  addTexts(pages, blocks);
+  if (missingMaps.size > 0) blocks.warn('character_maps_missing');
+  if (blocks.isEmpty) throw noText(missingMaps);
+  return blocks.finish({ title: await titleOf(pdf), pageCount: pdf.numPages });
 }
 
 async function openPdf(bytes: Buffer, missingMaps: Set<string>): Promise<Pdf> {
@@ -103,60 +136,7 @@ function characterMaps(missingMaps: Set<string>) {
   };
 }
 
-async function readPages(pdf: Pdf): Promise<PageTexts> {
-  const texts: PageTexts = { lines: [], fields: [], pagesWithoutText: 0, pagesUnreadable: 0 };
-  const hasForm = pdf.numPages > 0 && (await pdf.getFieldObjects().catch(() => null)) !== null;
-  for (let number = 1; number <= pdf.numPages; number++) {
-    const found = await readPage(pdf, number, hasForm);
-    if (found === null) texts.pagesUnreadable++;
-    else if (found.lines.length + found.fields.length === 0) texts.pagesWithoutText++;
-    for (const line of found?.lines ?? []) texts.lines.push(line);
-    for (const field of found?.fields ?? []) texts.fields.push(field);
-  }
-  return texts;
-}
-
-/** One damaged page does not cost the others: null, and the caller counts it. */
-async function readPage(
-  pdf: Pdf,
-  number: number,
-  hasForm: boolean,
-): Promise<{ lines: PdfLine[]; fields: FieldText[] } | null> {
-  let page: PdfPage | undefined;
-  try {
-    page = await pdf.getPage(number);
-    const { items } = await page.getTextContent();
-    const lines = linesOfPage(
-      items.filter((item): item is PdfTextItem & (typeof items)[number] => 'str' in item),
-      number,
-    );
-    return { lines, fields: hasForm ? await readFields(page, number) : [] };
-  } catch (error) {
-    if (error instanceof RangeError) throw error;
-    return null;
-  } finally {
-    page?.cleanup();
-  }
-}
-
-async function readFields(page: PdfPage, number: number): Promise<FieldText[]> {
-  const annotations = (await page.getAnnotations()) as Record<string, unknown>[];
-  return annotations
-    .filter(({ fieldType }) => fieldType === 'Tx' || fieldType === 'Ch')
-    .map((field) => ({
-      label: String(field.alternativeText || field.fieldName || ''),
-      value: fieldValue(field.fieldValue),
-    }))
-    .filter(({ value }) => value.trim() !== '')
-    .map(({ label, value }) => ({ page: number, text: label === '' ? value : `${label}: ${value}` }));
-}
-
-function fieldValue(value: unknown): string {
-  if (Array.isArray(value)) return value.filter((part) => typeof part === 'string').join(', ');
-  return typeof value === 'string' ? value : '';
-}
-
-function addTexts(texts: PageTexts, blocks: BlockCollector): void {
+function addTexts(texts: PdfPages, blocks: BlockCollector): void {
   const fieldsOf = Map.groupBy(texts.fields, ({ page }) => page);
   const pages = Map.groupBy(paragraphsOf(texts.lines), ({ page }) => page);
   const numbers = [...new Set([...pages.keys(), ...fieldsOf.keys()])].sort((a, b) => a - b);
@@ -171,7 +151,7 @@ function addTexts(texts: PageTexts, blocks: BlockCollector): void {
   if (texts.pagesUnreadable > 0) blocks.warn('pages_unreadable');
 }
 
-function noText(missingMaps: Set<string>): AppError {
+function noText(missingMaps: ReadonlySet<string>): AppError {
   if (missingMaps.size === 0) return new AppError('pdf_no_text');
   const names = [...missingMaps].map((name) => name.replace('.bcmap', '')).join(', ');
   return new AppError('pdf_no_text', `The text of the PDF is in encodings that cannot be read here: ${names}.`);

@@ -10,7 +10,7 @@ import { buildPdf } from '../../../test/document-builders.ts';
 import { codeOf, LIMITS, withFile } from '../../../test/parse-bytes.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { ParsedDocument } from './parsed-document.ts';
-import { type ParseOptions, parseInChildProcess } from './run-parser.ts';
+import { assembleParts, type ParseOptions, parseInChildProcess, parseUpTo, readPart } from './run-parser.ts';
 
 const FIXTURES = new URL('../../../test/fixtures/parsers/', import.meta.url);
 
@@ -101,6 +101,36 @@ describe('parsing in a child process', () => {
     controller.abort(new Error('cancelled later'));
     expect(await parsing).toMatchObject({ message: 'cancelled later' });
     expect(await readdir(temporary)).toEqual([]);
+  });
+
+  test('a part starts no process when the others have used up the time of the file', async () => {
+    const input = { path: '/dev/null', mediaType: 'application/pdf', fileName: null, limits: LIMITS };
+    const options = { timeoutMs: 50_000, spentMs: 50_000, memoryMb: 512 };
+    expect(await codeOf(readPart(input, { first: 1, last: 1 }, options))).toBe('parse_timeout');
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
+  test('parts that processes of their own have read are put together by another one', async () => {
+    const options = { timeoutMs: 50_000, memoryMb: 512 };
+    await withFile(buildPdf(['A well-known heron.', 'It nests by the well-\nknown lake.']), async (path) => {
+      const input = { path, mediaType: 'application/pdf', fileName: null, limits: LIMITS };
+      expect(await parseUpTo(input, 1, options)).toEqual({ pageCount: 2 });
+      async function* parts() {
+        for (const page of [1, 2]) yield await readPart(input, { first: page, last: page }, options);
+      }
+      expect(await assembleParts(input, parts(), options)).toEqual(await parseInChildProcess(input, options));
+    });
+    expect(await readdir(temporary)).toEqual([]);
+  });
+
+  test('a part that is damaged is parser_crashed', async () => {
+    await withFile(buildPdf(['Hello.']), async (path) => {
+      const input = { path, mediaType: 'application/pdf', fileName: null, limits: LIMITS };
+      async function* parts() {
+        yield Buffer.from('no part');
+      }
+      expect(await codeOf(assembleParts(input, parts(), { timeoutMs: 50_000, memoryMb: 512 }))).toBe('parser_crashed');
+    });
   });
 
   test('an aborted signal starts no process', async () => {

@@ -1,18 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
 import { isFullHeap, residentBytes } from '../../base/process-memory.ts';
 import { siblingModule } from '../../base/source-file.ts';
 import { AppError } from '../../errors/app-error.ts';
-import type { ParseReply, ParseRequest } from './child-protocol.ts';
-import type { ParsedDocument, ParseInput } from './parsed-document.ts';
+import type { ParseReply, ParseRequest, ParseTask } from './child-protocol.ts';
+import type { LongDocument, PageRange, ParsedDocument, ParseInput } from './parsed-document.ts';
 
 export interface ParseOptions {
   /** Wall time from the start of the process to its answer. */
   timeoutMs: number;
+  /** How much of that time other processes have spent on the same file; none where it is not said. */
+  spentMs?: number;
   /** Cap on the resident memory of the process, buffers and WebAssembly included. It needs about 100 to start. */
   memoryMb: number;
   signal?: AbortSignal;
@@ -45,40 +49,108 @@ const RESULT_FLOOR_BYTES = 16 * 1024 * 1024;
  * abort the reason of the signal.
  */
 export async function parseInChildProcess(input: ParseInput, options: ParseOptions): Promise<ParsedDocument> {
+  return fromJson(await runParser(input, options, async (task) => ({ ...task, kind: 'document' })));
+}
+
+/** As `parseInChildProcess`, but of a PDF with more pages than `maxPages` only their number is told. */
+export async function parseUpTo(
+  input: ParseInput,
+  maxPages: number,
+  options: ParseOptions,
+): Promise<ParsedDocument | LongDocument> {
+  return fromJson(await runParser(input, options, async (task) => ({ ...task, kind: 'document_up_to', maxPages })));
+}
+
+/** Reads some pages of a PDF, under the same limits. What comes back is compressed and for `assembleParts` alone. */
+export async function readPart(input: ParseInput, range: PageRange, options: ParseOptions): Promise<Uint8Array> {
+  return compress(await runParser(input, options, async (task) => ({ ...task, kind: 'part', range })));
+}
+
+/**
+ * Makes of all parts of a PDF, in order, the document that `parseInChildProcess` makes of the file; under the same limits,
+ * and with the same errors where they concern the whole.
+ */
+export async function assembleParts(
+  input: ParseInput,
+  parts: AsyncIterable<Uint8Array>,
+  options: ParseOptions,
+): Promise<ParsedDocument> {
+  const result = await runParser(input, options, async (task, directory) => {
+    const partPaths: string[] = [];
+    for await (const part of parts) {
+      const path = join(directory, `part-${partPaths.length}.json`);
+      await writeFile(path, await expandPart(part, input), { mode: 0o600 });
+      partPaths.push(path);
+    }
+    return { ...task, kind: 'assembly', partPaths };
+  });
+  return fromJson(result);
+}
+
+const compress = promisify(gzip);
+const expand = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(gunzip);
+
+async function expandPart(part: Uint8Array, input: ParseInput): Promise<Buffer> {
+  try {
+    return await expand(part, { maxOutputLength: maxResultBytes(input) });
+  } catch (error) {
+    throw new AppError('parser_crashed', undefined, { cause: error });
+  }
+}
+
+/** The result of a task as the process wrote it. `describe` may prepare files in the directory of the process. */
+async function runParser(
+  input: ParseInput,
+  options: ParseOptions,
+  describe: (task: { input: ParseInput }, directory: string) => Promise<ParseTask>,
+): Promise<Buffer> {
   options.signal?.throwIfAborted();
+  if (timeLeft(options) <= 0) throw stopError('timeout', options);
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-parse-'));
   try {
     const resultPath = join(directory, 'document.json');
     // The process has another working directory.
-    const ending = await runChild({ input: { ...input, path: resolve(input.path) }, resultPath }, directory, options);
-    return await documentFrom(ending, resultPath, input, options);
+    const task = await describe({ input: { ...input, path: resolve(input.path) } }, directory);
+    const ending = await runChild({ task, resultPath }, directory, options);
+    return await resultOf(ending, resultPath, input, options);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-async function documentFrom(
-  ending: Ending,
-  resultPath: string,
-  input: ParseInput,
-  options: ParseOptions,
-): Promise<ParsedDocument> {
+function timeLeft({ timeoutMs, spentMs = 0 }: ParseOptions): number {
+  return timeoutMs - spentMs;
+}
+
+function maxResultBytes({ limits }: ParseInput): number {
+  return RESULT_FLOOR_BYTES + limits.maxTextChars * RESULT_BYTES_PER_CHAR;
+}
+
+async function resultOf(ending: Ending, resultPath: string, input: ParseInput, options: ParseOptions): Promise<Buffer> {
   if (ending.kind === 'stopped') throw stopError(ending.reason, options);
   if (ending.kind === 'died') throw deathError(ending);
   const { reply } = ending;
   if (reply.outcome === 'failed') throw new AppError(reply.code, reply.detail);
   if (reply.outcome === 'crashed') throw new AppError('parser_crashed', undefined, { cause: new Error(reply.reason) });
-  return readResult(resultPath, RESULT_FLOOR_BYTES + input.limits.maxTextChars * RESULT_BYTES_PER_CHAR);
+  return readResult(resultPath, maxResultBytes(input));
 }
 
 /** The process may have been taken over by the document: a result that is missing or no JSON is its failure, not ours. */
-async function readResult(path: string, maxBytes: number): Promise<ParsedDocument> {
+async function readResult(path: string, maxBytes: number): Promise<Buffer> {
   try {
     const { size } = await stat(path);
     if (size > maxBytes) throw new AppError('document_too_large', 'The parsed document is larger than allowed.');
-    return JSON.parse(await readFile(path, 'utf8')) as ParsedDocument;
+    return await readFile(path);
   } catch (error) {
     if (error instanceof AppError) throw error;
+    throw new AppError('parser_crashed', undefined, { cause: error });
+  }
+}
+
+function fromJson<T>(bytes: Buffer): T {
+  try {
+    return JSON.parse(bytes.toString('utf8')) as T;
+  } catch (error) {
     throw new AppError('parser_crashed', undefined, { cause: error });
   }
 }
@@ -95,7 +167,7 @@ function deathError({ exitCode, exitSignal, stderr }: Extract<Ending, { kind: 'd
 }
 
 async function runChild(request: ParseRequest, directory: string, options: ParseOptions): Promise<Ending> {
-  const child = startChild(directory, request.input.path, options);
+  const child = startChild(directory, request.task.input.path, options);
   const ending = Promise.withResolvers<Ending>();
   // `close` comes after the last of stderr, `exit` does not.
   const closed = Promise.withResolvers<void>();
@@ -122,14 +194,11 @@ async function runChild(request: ParseRequest, directory: string, options: Parse
 }
 
 /** Ends the run on timeout, beyond the memory cap, and on abort. Answers a function that stops watching. */
-function watch(
-  child: ChildProcess,
-  { timeoutMs, memoryMb, signal }: ParseOptions,
-  ending: PromiseWithResolvers<Ending>,
-): () => void {
+function watch(child: ChildProcess, options: ParseOptions, ending: PromiseWithResolvers<Ending>): () => void {
+  const { memoryMb, signal } = options;
   const stop = (reason: StopReason) => ending.resolve({ kind: 'stopped', reason });
   const onAbort = () => stop('abort');
-  const timeout = setTimeout(() => stop('timeout'), timeoutMs);
+  const timeout = setTimeout(() => stop('timeout'), timeLeft(options));
   const memoryCheck = setInterval(() => {
     exceeds(child, memoryMb * 1024 * 1024).then((isTooLarge) => isTooLarge && stop('memory'), ending.reject);
   }, MEMORY_CHECK_EVERY_MS);

@@ -2,6 +2,8 @@ import { detectLanguage } from '../../base/language.ts';
 import { AppError } from '../../errors/app-error.ts';
 import { toCanonicalText } from '../chunking/canonical-text.ts';
 import { storeParsed } from '../queries.ts';
+import { withParseInput } from './parse-input.ts';
+import { readDocument } from './parse-parts.ts';
 import { redactDocument } from './redact.ts';
 import { type Stage, writeFor } from './stage.ts';
 
@@ -11,20 +13,12 @@ import { type Stage, writeFor } from './stage.ts';
  */
 export const parseStage: Stage = async (deps, version, context) => {
   if (version.isParsed) return;
-  if (version.storageKey === null) throw new AppError('not_found', 'The original file is gone');
-  context.progress('parse', 0, 1);
-  const { mediaType, parsed } = await deps.storage.withLocalPath(version.storageKey, async (path) => {
-    const detected = version.mediaType ?? (await deps.detectMediaType(path, version.fileName));
-    const input = {
-      path,
-      mediaType: detected,
-      fileName: version.fileName,
-      charset: version.charset,
-      limits: deps.limits,
-    };
-    return { mediaType: detected, parsed: await deps.parse(input, context.signal) };
-  });
-  context.progress('parse', 1, 1);
+  const { mediaType, parsed } = await withParseInput(deps, version, async (input) => ({
+    mediaType: input.mediaType,
+    parsed: await readDocument(deps, version, input, context),
+  }));
+  const pages = parsed.pageCount ?? 1;
+  context.progress('parse', pages, pages);
   context.progress('redact', 0, 1);
   const redacted = redactDocument(parsed);
   const text = toCanonicalText(redacted);

@@ -2,9 +2,16 @@ import type { Database, Statement } from '../../db/database.ts';
 import type { JobContext } from '../../jobs/index.ts';
 import type { EmbeddingModel } from '../../providers/index.ts';
 import type { Storage } from '../../storage/index.ts';
-import type { ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
+import type { LongDocument, PageRange, ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
 import { requireMayWrite, requireVersion, type VersionState } from '../queries.ts';
 import type { FetchedFile } from '../sources/guarded-fetch.ts';
+
+/** One of several processes that read a file between them. */
+export interface ParseRun {
+  signal: AbortSignal;
+  /** What the others have spent of the time that the file may take. */
+  spentMs: number;
+}
 
 /** What the stages work with. */
 export interface PipelineDependencies {
@@ -18,7 +25,12 @@ export interface PipelineDependencies {
   limits: ParseInput['limits'];
   fetchToFile(url: string, path: string, signal: AbortSignal): Promise<FetchedFile>;
   detectMediaType(path: string, fileName: string | null): Promise<string>;
-  parse(input: ParseInput, signal: AbortSignal): Promise<ParsedDocument>;
+  /** The document, or only the number of its pages where it is to be read in parts. */
+  parse(input: ParseInput, signal: AbortSignal): Promise<ParsedDocument | LongDocument>;
+  /** Some pages, in a form that only `assemble` understands. */
+  readPart(input: ParseInput, range: PageRange, run: ParseRun): Promise<Uint8Array>;
+  /** The document of all its parts in order, as `parse` would have made it. */
+  assemble(input: ParseInput, parts: AsyncIterable<Uint8Array>, run: ParseRun): Promise<ParsedDocument>;
 }
 
 /**
