@@ -29,6 +29,7 @@ CREATE TABLE jobs (
   owner_id TEXT REFERENCES users (user_id) ON DELETE CASCADE,     -- NULL: a guest's or the system's
   via TEXT NOT NULL DEFAULT 'system' CHECK (via IN ('session', 'api_key', 'guest', 'system')),
   level_cap INTEGER NOT NULL DEFAULT 4 CHECK (level_cap BETWEEN 1 AND 4),
+  group_id TEXT,                                  -- the one group of the API key; no reference: without it the job may nothing
   poll_token_hash TEXT,                           -- lets a guest poll what it enqueued
   progress TEXT CHECK (json_valid(progress)),
   trace TEXT,                                     -- W3C traceparent of the enqueuer
@@ -165,6 +166,10 @@ CREATE TABLE idempotency_keys (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
+-- The triggers below watch `wait` and `finished_at`, which the checks of the table tie to `status`: no change that matters to
+-- them can leave these out, while the claim of a job that only stood in line touches neither. Each trigger that is asked in
+-- vain costs 0.2 µs a row, and a job is updated twice.
+
 -- Concurrency per key. The used places are counted, not stored, so a worker that dies leaks none; and it is the change of
 -- the row itself that admits the next job, so no statement can forget to. Admitted is: running, runnable, or waiting for
 -- its rate. The view is a procedure: inserting a key into it admits what has room.
@@ -183,7 +188,7 @@ END;
 CREATE TRIGGER jobs_limited_added AFTER INSERT ON jobs WHEN new.wait = 'key' BEGIN
   INSERT INTO job_admission VALUES (new.limit_key, new.limit_max);
 END;
-CREATE TRIGGER jobs_limited_changed AFTER UPDATE OF status, wait ON jobs
+CREATE TRIGGER jobs_limited_changed AFTER UPDATE OF wait, finished_at ON jobs
   WHEN new.limit_key IS NOT NULL AND (new.wait IN ('key', 'time', 'children') OR new.finished_at IS NOT NULL) BEGIN
   INSERT INTO job_admission VALUES (new.limit_key, new.limit_max);
 END;
@@ -193,26 +198,21 @@ CREATE TRIGGER jobs_limited_removed AFTER DELETE ON jobs
 END;
 
 -- A start uses up its place in the rate, in the statement that starts it.
-CREATE TRIGGER jobs_rated_started AFTER UPDATE OF status ON jobs
-  WHEN new.rate_key IS NOT NULL AND new.status = 'processing' BEGIN
+CREATE TRIGGER jobs_rated_started AFTER UPDATE OF wait ON jobs WHEN old.wait = 'rate' AND new.status = 'processing' BEGIN
   UPDATE job_rates SET due_at = max(due_at, new.updated_at) + interval_ms WHERE rate_key = new.rate_key;
 END;
 
--- The last child to end lets its parent go on, whatever ended it.
-CREATE TRIGGER jobs_child_ended AFTER UPDATE OF status ON jobs
-  WHEN new.parent_id IS NOT NULL AND new.finished_at IS NOT NULL AND old.finished_at IS NULL BEGIN
-  UPDATE jobs SET open_children = max(0, open_children - 1),
-    wait = CASE WHEN wait = 'children' AND open_children = 1
+-- The last child to end lets its parent go on, whatever ended it; one that is run again holds it up again.
+CREATE TRIGGER jobs_child_ended AFTER UPDATE OF finished_at ON jobs
+  WHEN new.parent_id IS NOT NULL AND (new.finished_at IS NULL) <> (old.finished_at IS NULL) BEGIN
+  UPDATE jobs SET open_children = max(0, open_children + iif(new.finished_at IS NULL, 1, -1)),
+    wait = CASE WHEN wait = 'children' AND open_children = 1 AND new.finished_at IS NOT NULL
       THEN CASE WHEN limit_key IS NOT NULL THEN 'key' WHEN rate_key IS NOT NULL THEN 'rate' END ELSE wait END
   WHERE job_id = new.parent_id;
 END;
-CREATE TRIGGER jobs_child_revived AFTER UPDATE OF status ON jobs
-  WHEN new.parent_id IS NOT NULL AND new.finished_at IS NULL AND old.finished_at IS NOT NULL BEGIN
-  UPDATE jobs SET open_children = open_children + 1 WHERE job_id = new.parent_id;
-END;
 
 -- Children of a parent that has failed or was cancelled are not needed any more.
-CREATE TRIGGER jobs_parent_ended AFTER UPDATE OF status ON jobs
+CREATE TRIGGER jobs_parent_ended AFTER UPDATE OF finished_at ON jobs
   WHEN new.status IN ('failed', 'cancelled') AND new.open_children > 0 AND old.finished_at IS NULL BEGIN
   UPDATE jobs SET cancel_at = coalesce(cancel_at, new.updated_at), updated_at = new.updated_at, wait = NULL,
     finished_at = CASE WHEN status = 'pending' THEN new.updated_at END,
@@ -223,15 +223,9 @@ END;
 
 -- A document whose first version cannot be made says so, in the same transaction and whichever statement ends the job: a
 -- handler's failure, a cancel, or the rescue of a job that kept killing its workers. A retry puts it back.
-CREATE TRIGGER jobs_ingestion_ended AFTER UPDATE OF status ON jobs
-  WHEN new.job_type = 'ingest' AND new.status IN ('failed', 'cancelled') AND old.status <> new.status BEGIN
-  UPDATE documents SET status = 'failed', updated_at = new.updated_at
-  WHERE current_version_id IS NULL
-    AND document_id = (SELECT document_id FROM document_versions WHERE version_id = new.payload ->> 'version_id');
-END;
-CREATE TRIGGER jobs_ingestion_retried AFTER UPDATE OF status ON jobs
-  WHEN new.job_type = 'ingest' AND new.status = 'pending' AND old.status IN ('failed', 'cancelled') BEGIN
-  UPDATE documents SET status = 'processing', updated_at = new.updated_at
+CREATE TRIGGER jobs_ingestion_ended AFTER UPDATE OF finished_at ON jobs
+  WHEN new.job_type = 'ingest' AND (new.status IN ('failed', 'cancelled') OR old.status IN ('failed', 'cancelled')) BEGIN
+  UPDATE documents SET status = iif(new.finished_at IS NULL, 'processing', 'failed'), updated_at = new.updated_at
   WHERE current_version_id IS NULL
     AND document_id = (SELECT document_id FROM document_versions WHERE version_id = new.payload ->> 'version_id');
 END;

@@ -23,6 +23,7 @@ export interface NewJob {
   ownerId: string | null;
   via: ClaimedJob['via'];
   levelCap: number;
+  groupId: string | null;
   trace: string | null;
   pollTokenHash: string | null;
   priority: number;
@@ -34,7 +35,10 @@ export interface NewJob {
   parentId: string | null;
 }
 
-/** The job, its tenant's turn in the queue, and its rate where it has one. Does nothing while its unique key is in use. */
+/**
+ * The job, its tenant's turn in the queue, and its rate where it has one. Does nothing while its unique key is in use, or
+ * when the network brings the request a second time.
+ */
 export function insertJob(job: NewJob): Statement[] {
   const payload = JSON.stringify(job.payload);
   const isLarge = payload.length > MAX_INLINE_CHARS;
@@ -48,14 +52,15 @@ export function insertJob(job: NewJob): Statement[] {
       ON CONFLICT DO UPDATE SET last_vt = ${literal(FAIR_STEP)} / weight
         + max(last_vt, (SELECT vt FROM job_queues WHERE queue = ${job.queue}))`,
     ...(job.rate === null ? [] : [upsertRate(job.rate)]),
-    sql`INSERT INTO jobs (job_id, job_type, queue, tenant, payload, owner_id, via, level_cap, trace, poll_token_hash, priority,
-        max_attempts, unique_key, limit_key, limit_max, rate_key, parent_id, vt, wait, run_at, timeline, created_at, updated_at)
+    sql`INSERT INTO jobs (job_id, job_type, queue, tenant, payload, owner_id, via, level_cap, group_id, trace, poll_token_hash,
+        priority, max_attempts, unique_key, limit_key, limit_max, rate_key, parent_id, vt, wait, run_at, timeline, created_at, updated_at)
       VALUES (${job.jobId}, ${job.jobType}, ${job.queue}, ${job.tenant}, ${isLarge ? null : payload}, ${job.ownerId},
-        ${job.via}, ${job.levelCap}, ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts},
+        ${job.via}, ${job.levelCap}, ${job.groupId}, ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts},
         ${job.uniqueKey}, ${job.limit?.key ?? null}, ${job.limit?.max ?? null}, ${job.rate?.key ?? null}, ${job.parentId},
         (SELECT last_vt FROM job_lanes WHERE queue = ${job.queue} AND tenant = ${job.tenant}),
         ${wait}, ${now} + ${job.delayMs}, ${entry('enqueued', sql`NULL`)}, ${now}, ${now})
-      ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing') DO NOTHING`,
+      ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing') DO NOTHING
+      ON CONFLICT (job_id) DO NOTHING`,
     ...(isLarge ? [insertBlob(job.jobId, payload)] : []),
   ];
 }
@@ -66,7 +71,8 @@ function upsertRate(rate: NonNullable<NewJob['rate']>): Statement {
 }
 
 function insertBlob(jobId: string, payload: string): Statement {
-  return sql`INSERT INTO job_blobs (seq, kind, body) SELECT seq, 'payload', ${payload} FROM jobs WHERE job_id = ${jobId}`;
+  return sql`INSERT INTO job_blobs (seq, kind, body) SELECT seq, 'payload', ${payload} FROM jobs WHERE job_id = ${jobId}
+    ON CONFLICT DO NOTHING`;
 }
 
 /** A piece of a timeline: what happened at this instant. */
@@ -126,7 +132,7 @@ export interface Line {
 }
 
 const CLAIMED_COLUMNS = sql`seq, fence, job_id, job_type, queue, payload, attempts, max_attempts, crashes, owner_id, via,
-  level_cap, trace, priority, vt, ${now} - run_at AS waited_ms`;
+  level_cap, group_id, trace, priority, vt, ${now} - run_at AS waited_ms`;
 
 /**
  * Takes up to `limit` runnable jobs of these lines for a worker whose lease is valid at this instant, best priority first,
@@ -144,7 +150,7 @@ export function claimJobs(
     return most < 1 ? [] : [readyInLine(line, most)];
   });
   if (options.rated) sources.push(ratedInLines(lines));
-  return claimFrom(workerId, bestOf(sources, sql`priority, vt, seq`, limit));
+  return claimFrom(workerId, bestOf(sources, sql`priority, vt, seq`, limit), options.rated);
 }
 
 /** One job that has crashed before, to be run with nothing beside it. */
@@ -163,8 +169,10 @@ function bestOf(sources: readonly Sql[], order: Sql, limit: number): Sql {
   return sql`SELECT * FROM (${joinSql(sources, ' UNION ALL ')}) ORDER BY ${order} LIMIT ${literal(limit)}`;
 }
 
-function claimFrom(workerId: string, seqs: Sql): Statement {
-  return sql`UPDATE jobs SET status = 'processing', wait = NULL, fence = fence + 1, attempts = attempts + 1,
+function claimFrom(workerId: string, seqs: Sql, rated = false): Statement {
+  // Only a job that waits for its rate waits for anything, and the column is one that triggers watch.
+  const noWait = rated ? sql`wait = NULL, ` : sql``;
+  return sql`UPDATE jobs SET status = 'processing', ${noWait}fence = fence + 1, attempts = attempts + 1,
       worker_id = ${workerId}, started_at = coalesce(started_at, ${now}), updated_at = ${now},
       ${withEntry('claimed', sql`${workerId}`)}
     WHERE seq IN (SELECT seq FROM (${seqs}) WHERE EXISTS
@@ -235,12 +243,21 @@ function afterCrash(code: string, message: string): Sql {
       'retryable', json(CASE WHEN ${poisoned} THEN 'false' ELSE 'true' END)) END`;
 }
 
-/** Gives back what this worker is said to hold but does not: the answer of the claim was lost on the way. */
-export function releaseUnheld(workerId: string, heldSeqs: readonly number[]): Statement {
+/** The claims that this worker is said to hold. */
+export function selectHeld(workerId: string): Statement<{ seq: number; fence: number }> {
+  return sql`SELECT seq, fence FROM jobs INDEXED BY jobs_held WHERE status = 'processing' AND worker_id = ${workerId}`;
+}
+
+/**
+ * Gives back claims whose answer was lost on the way, so that nobody holds them. They are named one by one: "all but these"
+ * would take away what was claimed later, when the network brings the request late.
+ */
+export function releaseLost(claims: readonly Settlement['job'][]): Statement {
+  const rows = claims.map(({ seq, fence }) => [seq, fence]);
   return sql`UPDATE jobs SET ${backToPending(nextWait)}, worker_id = NULL, attempts = attempts - 1, updated_at = ${now},
       ${withEntry('released', sql`'claim_lost'`)}
-    WHERE status = 'processing' AND worker_id = ${workerId}
-      AND seq NOT IN (SELECT value FROM json_each(${JSON.stringify(heldSeqs)}))`;
+    FROM (SELECT value ->> 0 AS seq, value ->> 1 AS fence FROM json_each(${JSON.stringify(rows)})) v
+    WHERE jobs.seq = v.seq AND jobs.fence = v.fence AND +jobs.status = 'processing'`;
 }
 
 /** A job that was to be cancelled ends here: no other worker would be told so before it runs the job. */
@@ -434,6 +451,7 @@ export function toClaimedJob(row: Row): ClaimedJob {
     ownerId: row.owner_id as string | null,
     via: row.via as ClaimedJob['via'],
     levelCap: row.level_cap as ClaimedJob['levelCap'],
+    groupId: row.group_id as string | null,
     trace: row.trace as string | null,
     priority: row.priority as number,
     vt: row.vt as number,
