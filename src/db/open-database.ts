@@ -14,6 +14,8 @@ export interface OpenDatabaseOptions {
   readonly durability: Durability;
   /** Default 10,000. */
   readonly busyTimeoutMs?: number;
+  /** How long one answer of a server may take. Default 30,000. */
+  readonly requestTimeoutMs?: number;
 }
 
 export interface OpenedDatabase {
@@ -36,13 +38,9 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<Opened
 }
 
 /** Loaded only here, since a process on a file has no use for the client. */
-async function openRemote({ url, authToken, busyTimeoutMs }: OpenDatabaseOptions): Promise<OpenedDatabase> {
+async function openRemote(options: OpenDatabaseOptions): Promise<OpenedDatabase> {
   const { openRemoteDatabase } = await import('./remote-database.ts');
-  const database = await openRemoteDatabase({
-    url,
-    authToken,
-    ...(busyTimeoutMs === undefined ? {} : { busyTimeoutMs }),
-  });
+  const database = await openRemoteDatabase(options);
   return { database, warnings: [] };
 }
 

@@ -6,7 +6,7 @@ import type { Database } from '../db/database.ts';
 import { sql } from '../db/sql.ts';
 import { cancelJob, retryJob } from './control/queries.ts';
 import type { ClaimedJob, JobError, Outcome } from './job.ts';
-import { promoteDueJobs, releaseUnheld } from './queries.ts';
+import { promoteDueJobs, releaseLost } from './queries.ts';
 
 const STEPS = Number(process.env.QUEUE_STEPS ?? 2_000);
 const SEED = Number(process.env.QUEUE_SEED ?? 20_261_125);
@@ -105,10 +105,12 @@ async function take(world: World, action: Step): Promise<void> {
       await queue.die(action.worker);
       await queue.run(sql`DELETE FROM workers WHERE worker_id = ${action.worker}`);
       return queue.register(action.worker);
-    case 'losesAnswer':
+    case 'losesAnswer': {
       world.held = held.filter((claim) => claim.worker !== action.worker);
-      await queue.run(releaseUnheld(action.worker, []), promoteDueJobs());
+      const lost = held.filter((claim) => claim.worker === action.worker);
+      await queue.run(releaseLost(lost.map(({ job }) => job)), promoteDueJobs());
       return;
+    }
   }
 }
 

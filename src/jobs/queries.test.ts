@@ -15,7 +15,7 @@ import {
   insertWorker,
   type Line,
   promoteDueJobs,
-  releaseUnheld,
+  releaseLost,
   requireClaim,
   rescueJobs,
   selectCancelRequests,
@@ -387,7 +387,7 @@ describe('what a worker is said to hold but does not', () => {
     const others = await enqueue();
     await claim('other');
 
-    await run(releaseUnheld('w', [heldClaim!.seq]));
+    await run(releaseLost([lostClaim!, { seq: heldClaim!.seq, fence: heldClaim!.fence - 1 }]));
 
     expect(await row(lost)).toMatchObject({ status: 'pending', wait: null, attempts: 0, worker_id: null });
     expect(await row(held)).toMatchObject({ status: 'processing', attempts: 1 });
@@ -436,7 +436,7 @@ describe('cancelling', () => {
     const job = await claimedJob();
     await db.batch(cancelJob(job.jobId, EVERYBODY));
 
-    await run(releaseUnheld(job.workerId, []));
+    await run(releaseLost([job]));
 
     expect(await row(job.jobId)).toMatchObject({ status: 'cancelled', wait: null, worker_id: null });
   });

@@ -14,7 +14,9 @@ export type BeatMessage =
   | { kind: 'failed'; reason: string };
 
 const { workerId, leaseMs, database } = workerData as HeartbeatStart;
-const { database: db } = await openDatabase(database);
+/** An answer that does not come by then is given up, and another beat sent: one silence must not cost the lease. */
+const ANSWER_SHARE = 1 / 6;
+const { database: db } = await openDatabase({ ...database, requestTimeoutMs: leaseMs * ANSWER_SHARE });
 let stopped = false;
 let timer: NodeJS.Timeout | undefined;
 
@@ -26,15 +28,17 @@ async function beat(): Promise<BeatMessage> {
 
 async function loop(): Promise<void> {
   if (stopped) return;
+  let nextMs = leaseMs / 3;
   try {
     const message = await beat();
     parentPort?.postMessage(message);
     if (message.kind === 'lost') return;
   } catch (error) {
     parentPort?.postMessage({ kind: 'failed', reason: (error as Error).message } satisfies BeatMessage);
+    nextMs = leaseMs / 12;
   }
   // A third of the lease: two beats may be late or lost before anybody may think that this worker is dead.
-  if (!stopped) timer = setTimeout(() => void loop(), leaseMs / 3);
+  if (!stopped) timer = setTimeout(() => void loop(), nextMs);
 }
 
 // At once: starting this thread has taken its share of the lease.

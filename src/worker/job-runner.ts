@@ -7,9 +7,10 @@ import {
   claimSuspect,
   promoteDueJobs,
   type Runnable,
-  releaseUnheld,
+  releaseLost,
   rescueJobs,
   type Settlement,
+  selectHeld,
   selectRunnable,
   settleJobs,
   toClaimedJob,
@@ -58,12 +59,14 @@ export class JobRunner {
   #loop: Promise<void> | null = null;
   #graceIsOver = false;
   #reconcileNext = false;
+  /** A cycle has failed since the claims were last compared: not to be left behind when the worker stops. */
+  #claimMayBeLost = false;
   #isStuck = false;
 
   constructor(deps: JobRunnerDependencies) {
     this.#deps = deps;
     deps.lease.onLost(() => this.#abandonAll(new AppError('lease_lost')));
-    deps.lease.onCancel((seq, fence) => this.#running.get(`${seq}:${fence}`)?.abort(new AppError('job_cancelled')));
+    deps.lease.onCancel((seq, fence) => this.#running.get(keyOf({ seq, fence }))?.abort(new AppError('job_cancelled')));
     deps.lease.onBeat(() => {
       this.#reconcileNext = true;
       deps.wakeUp.now();
@@ -105,13 +108,14 @@ export class JobRunner {
         // Others rescue what this process does not give back.
         if (this.#graceIsOver) return;
         this.#reconcileNext = true;
+        this.#claimMayBeLost = true;
         await this.#deps.wakeUp.pause();
       }
     }
   }
 
   #isDone(): boolean {
-    return this.#stopping && this.#running.size === 0 && this.#unsettled.length === 0;
+    return this.#stopping && this.#running.size === 0 && this.#unsettled.length === 0 && !this.#claimMayBeLost;
   }
 
   async #wait(): Promise<void> {
@@ -130,10 +134,11 @@ export class JobRunner {
 
   async #cycle(): Promise<void> {
     if (this.#mayClaim() && performance.now() - this.#lookedAt > LOOK_AGAIN_MS) await this.#look();
+    const lost = await this.#lostClaims();
     // A copy: jobs that end while the transaction runs are not in it.
     const settling = [...this.#unsettled];
     const ends = settleJobs(settling);
-    const chores = [...this.#reconciliation(settling), ...this.#chores()];
+    const chores = [...lost, ...this.#chores()];
     const claim = this.#claim();
     const after = claim === null ? [] : [advanceTurns(this.#deps.lease.workerId!, claim.queues)];
     const statements = [
@@ -155,12 +160,18 @@ export class JobRunner {
     this.#beginAll(claimed.map(toClaimedJob));
   }
 
-  #reconciliation(settling: readonly Settlement[]): Statement[] {
+  /** No claim of this worker is on its way while its one loop is here: what it holds beyond its own is lost. */
+  async #lostClaims(): Promise<Statement[]> {
     const { workerId } = this.#deps.lease;
+    // Without a lease others take over whatever was claimed under the last one.
+    if (workerId === null) this.#claimMayBeLost = false;
     if (!this.#reconcileNext || workerId === null) return [];
+    const stored = await this.#deps.db.query(selectHeld(workerId));
     this.#reconcileNext = false;
-    const held = [...this.#running.values(), ...settling].map(({ job }) => job.seq);
-    return [releaseUnheld(workerId, held)];
+    this.#claimMayBeLost = false;
+    const known = new Set([...this.#running.values(), ...this.#unsettled].map(({ job }) => keyOf(job)));
+    const lost = stored.filter((claim) => !known.has(keyOf(claim)));
+    return lost.length === 0 ? [] : [releaseLost(lost)];
   }
 
   #chores(): Statement[] {
@@ -207,7 +218,7 @@ export class JobRunner {
 
   #begin(job: ClaimedJob): void {
     const run = this.#newRun(job);
-    const key = `${job.seq}:${job.fence}`;
+    const key = keyOf(job);
     this.#running.set(key, run);
     void run.execute().then((outcome) => {
       if (run.isGivenUp) this.#becomeStuck();
@@ -291,6 +302,10 @@ export class JobRunner {
     const { job_id, status } = row;
     this.#deps.log.warn({ event: 'job.rescued', job_id, status }, 'took over a job of a dead worker');
   }
+}
+
+function keyOf({ seq, fence }: Settlement['job']): string {
+  return `${seq}:${fence}`;
 }
 
 function queuesOf(lines: readonly { queue: string }[]): string[] {

@@ -44,7 +44,8 @@ async function expire(): Promise<void> {
 
 describe('a lease', () => {
   test('is a row that is extended beat by beat, and is gone when it is stopped', async () => {
-    const lease = newLease();
+    // Long enough for a slow start of the thread, whose first beat comes at once.
+    const lease = newLease({ leaseMs: 20_000 });
     await lease.start();
     expect(await workerIds()).toEqual([lease.workerId]);
     const first = await leaseUntil();
