@@ -131,7 +131,7 @@ async function addUser(db: Database, number: number): Promise<Subject> {
   await db.batch([
     sql`INSERT INTO users (user_id, email_sealed, created_at, updated_at) VALUES (${userId}, x'00', ${now}, ${now})`,
   ]);
-  const subject = await jobSubject({ db }, { ownerId: userId, via: 'session', levelCap: 4 });
+  const subject = await jobSubject({ db }, { ownerId: userId, via: 'session', levelCap: 4, groupId: null });
   if (subject === null) throw new Error('The new user is not active');
   return subject;
 }

@@ -6,7 +6,9 @@ CREATE TABLE users (
   email_sealed BLOB NOT NULL,
   name_sealed BLOB,
   status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
-  authz_epoch INTEGER NOT NULL DEFAULT 1,                 -- rises with every change of the user's rights, by trigger
+  -- Rises with every change of the user's rights, by trigger. Begins anywhere, since ids come back: whoever registers again
+  -- after an erasure must not meet what was cached of the rights they had before.
+  authz_epoch INTEGER NOT NULL DEFAULT (abs(random() % 281474976710656)),
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT;
@@ -97,11 +99,15 @@ CREATE TABLE api_keys (
   name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
   secret_hash TEXT NOT NULL CHECK (length(secret_hash) = 64),   -- SHA-256; the secret has 256 random bits
   scopes TEXT NOT NULL CHECK (json_valid(scopes)),              -- JSON array of scope words
+  level_cap INTEGER CHECK (level_cap BETWEEN 1 AND 3),          -- no right above it; NULL: as far as the scopes go
+  -- Only what is shared with this group. The key goes with the group, since without the limit it would see more.
+  group_id TEXT REFERENCES groups (group_id) ON DELETE CASCADE,
   expires_at INTEGER,
   created_at INTEGER NOT NULL,
   last_used_at INTEGER
 ) STRICT;
 CREATE INDEX api_keys_by_user ON api_keys (user_id, created_at);
+CREATE INDEX api_keys_by_group ON api_keys (group_id) WHERE group_id IS NOT NULL;
 
 CREATE TABLE signing_keys (
   kid TEXT PRIMARY KEY,

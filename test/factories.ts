@@ -26,13 +26,24 @@ export async function createUser(db: Database, options: { status?: 'active' | 'd
   return { userId, subject: subjectOf(userId) };
 }
 
-export function subjectOf(userId: string, options: { via?: 'session' | 'api_key'; levelCap?: Level } = {}): Subject {
+/** What is known of its memberships is of no epoch, so that each statement reads them. */
+export function subjectOf(
+  userId: string,
+  options: {
+    via?: 'session' | 'api_key';
+    levelCap?: Level;
+    groupId?: string | null;
+    memberships?: Subject['memberships'];
+  } = {},
+): Subject {
   return userSubject({
     userId,
     via: options.via ?? 'session',
     credentialId: null,
     systemRoles: [],
     levelCap: options.levelCap ?? LEVELS.owner,
+    groupId: options.groupId ?? null,
+    memberships: options.memberships ?? { epoch: -1, list: '[]' },
   });
 }
 

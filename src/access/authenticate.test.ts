@@ -111,7 +111,7 @@ describe('an API key', () => {
   });
 
   test('for the expiry sweep acts as an operator, as long as its user could be one', async () => {
-    await grant('super_admin');
+    await grant('operator');
     const key = await apiKey(['content:expire']);
     expect((await bearer(key)).systemRoles).toEqual(['operator']);
     await database.db.batch([sql`DELETE FROM user_roles`]);
@@ -224,7 +224,7 @@ test('no text at all gets another answer than the refusal', async () => {
 });
 
 describe('the subject of a job', () => {
-  const origin = () => ({ ownerId: ada.user.userId, via: 'session' as const, levelCap: 4 as const });
+  const origin = () => ({ ownerId: ada.user.userId, via: 'session' as const, levelCap: 4 as const, groupId: null });
 
   test('is the user with the roles of now', async () => {
     await grant('operator');
@@ -252,10 +252,10 @@ describe('the subject of a job', () => {
   });
 
   test.each(['guest', 'system'] as const)('of a %s is one', async (via) => {
-    expect(await jobSubject(dependencies, { ownerId: null, via, levelCap: 1 })).toMatchObject({ kind: via });
+    expect(await jobSubject(dependencies, { ownerId: null, via, levelCap: 1, groupId: null })).toMatchObject({ kind: via });
   });
 
   test('of a user without an id is nobody, not a guest', async () => {
-    expect(await jobSubject(dependencies, { ownerId: null, via: 'session', levelCap: 4 })).toBeNull();
+    expect(await jobSubject(dependencies, { ownerId: null, via: 'session', levelCap: 4, groupId: null })).toBeNull();
   });
 });

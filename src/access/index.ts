@@ -5,7 +5,7 @@ export { credentialStands } from './credential-stands.ts';
 export { normaliseEmail, userIdOf } from './identity.ts';
 export { assertGoodPassword } from './password-policy.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
-export { jobSubject } from './resolve-job-subject.ts';
+export { jobOrigin, jobSubject } from './resolve-job-subject.ts';
 export { isWeakSecret, loadOrCreateSecret } from './secret-file.ts';
 export { deriveSecrets, hmacHex, openText, type Secrets, sealText } from './secrets.ts';
 export { openSigningKeys, type SigningKeys } from './signing-keys.ts';
@@ -19,4 +19,4 @@ export {
   type Subject,
   type SystemRole,
 } from './subject.ts';
-export { jobMayWrite, levelOnDocument, roleInGroup, visibleDocuments } from './visibility.ts';
+export { jobMayWrite, levelOnDocument, membershipsOf, roleInGroup, visibleDocuments } from './visibility.ts';

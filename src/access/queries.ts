@@ -1,37 +1,54 @@
 import type { Database } from '../db/database.ts';
 import { now, type Row, type Statement, sql } from '../db/sql.ts';
-import type { Scope, SystemRole } from './subject.ts';
+import type { KnownMemberships, Level, Scope, SystemRole } from './subject.ts';
 
-/** A user who is active at this instant. */
+/** What a user may do beside what is theirs or shared with them, in one snapshot. */
+export interface Rights {
+  systemRoles: SystemRole[];
+  memberships: KnownMemberships;
+}
+
+/** A user who is active at this instant, and the epoch of their rights. */
 export interface ActiveUser {
   userId: string;
-  systemRoles: SystemRole[];
+  epoch: number;
 }
 
 /** Every use would be a write; one a minute says as much. */
 const USE_STALE_MS = 60_000;
 
-const ROLES_OF_U = sql`(SELECT json_group_array(role) FROM user_roles r WHERE r.user_id = u.user_id) AS roles`;
-
 /** The user of a session that is neither revoked nor over; null otherwise, also when the session is another user's. */
 export async function selectUserBySession(db: Database, sessionId: string, userId: string): Promise<ActiveUser | null> {
-  const rows = await db.query(sql`SELECT u.user_id, ${ROLES_OF_U}
+  const rows = await db.query(sql`SELECT u.user_id, u.authz_epoch
     FROM sessions s JOIN users u ON u.user_id = s.user_id
     WHERE s.session_id = ${sessionId} AND s.user_id = ${userId}
       AND s.revoked_at IS NULL AND s.expires_at > ${now} AND u.status = 'active'`);
   return rows[0] === undefined ? null : toActiveUser(rows[0]);
 }
 
-export async function selectActiveUser(db: Database, userId: string): Promise<ActiveUser | null> {
-  const rows = await db.query(sql`SELECT u.user_id, ${ROLES_OF_U} FROM users u
-    WHERE u.user_id = ${userId} AND u.status = 'active'`);
-  return rows[0] === undefined ? null : toActiveUser(rows[0]);
+/** Null where the user is disabled or gone. One statement, so that rights and epoch belong together. */
+export async function selectRights(db: Database, userId: string): Promise<Rights | null> {
+  const rows = await db.query(sql`SELECT u.authz_epoch,
+      (SELECT json_group_array(role) FROM user_roles r WHERE r.user_id = u.user_id) AS roles,
+      (SELECT json_group_array(json_array(group_id, role, expires_at)) FROM group_memberships m
+        WHERE m.user_id = u.user_id AND (expires_at IS NULL OR expires_at > ${now})) AS memberships
+    FROM users u WHERE u.user_id = ${userId} AND u.status = 'active'`);
+  const row = rows[0];
+  if (row === undefined) return null;
+  return {
+    systemRoles: JSON.parse(row.roles as string) as SystemRole[],
+    memberships: { epoch: row.authz_epoch as number, list: row.memberships as string },
+  };
 }
 
 export interface UsableApiKey {
   keyId: string;
   secretHash: string;
   scopes: Scope[];
+  /** No right above this one; null: as far as the scopes go. */
+  levelCap: Level | null;
+  /** The only group whose documents it is for; null: all that its user may see. */
+  groupId: string | null;
   user: ActiveUser;
   /** Its last use is unknown or more than a minute old. */
   useIsStale: boolean;
@@ -39,7 +56,8 @@ export interface UsableApiKey {
 
 /** A key that has not expired, of an active user. */
 export async function selectUsableApiKey(db: Database, keyId: string): Promise<UsableApiKey | null> {
-  const rows = await db.query(sql`SELECT u.user_id, ${ROLES_OF_U}, k.key_id, k.secret_hash, k.scopes,
+  const rows =
+    await db.query(sql`SELECT u.user_id, u.authz_epoch, k.key_id, k.secret_hash, k.scopes, k.level_cap, k.group_id,
       coalesce(k.last_used_at, 0) < ${now} - ${USE_STALE_MS} AS use_is_stale
     FROM api_keys k JOIN users u ON u.user_id = k.user_id
     WHERE k.key_id = ${keyId} AND (k.expires_at IS NULL OR k.expires_at > ${now}) AND u.status = 'active'`);
@@ -49,6 +67,8 @@ export async function selectUsableApiKey(db: Database, keyId: string): Promise<U
     keyId: row.key_id as string,
     secretHash: row.secret_hash as string,
     scopes: JSON.parse(row.scopes as string) as Scope[],
+    levelCap: row.level_cap as Level | null,
+    groupId: row.group_id as string | null,
     user: toActiveUser(row),
     useIsStale: row.use_is_stale === 1,
   };
@@ -86,5 +106,5 @@ export function insertActiveSigningKey(key: Omit<StoredSigningKey, 'isActive'>):
 }
 
 function toActiveUser(row: Row): ActiveUser {
-  return { userId: row.user_id as string, systemRoles: JSON.parse(row.roles as string) as SystemRole[] };
+  return { userId: row.user_id as string, epoch: row.authz_epoch as number };
 }

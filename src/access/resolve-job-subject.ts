@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { selectActiveUser } from './queries.ts';
+import { selectRights } from './queries.ts';
 import { guestSubject, type Level, type Subject, systemSubject, userSubject } from './subject.ts';
 
 /** What a job remembers of who caused it. Their rights are not among it. */
@@ -7,6 +7,13 @@ export interface JobOrigin {
   readonly ownerId: string | null;
   readonly via: Subject['via'];
   readonly levelCap: Level;
+  /** The one group that the API key was for. */
+  readonly groupId: string | null;
+}
+
+/** What a job that the subject causes has to remember, so that it never may more than its cause. */
+export function jobOrigin({ userId, via, levelCap, groupId }: Subject): JobOrigin {
+  return { ownerId: userId, via, levelCap, groupId };
 }
 
 /**
@@ -16,13 +23,15 @@ export interface JobOrigin {
 export async function jobSubject({ db }: { db: Database }, job: JobOrigin): Promise<Subject | null> {
   if (job.via === 'guest') return guestSubject();
   if (job.via === 'system') return systemSubject();
-  const user = job.ownerId === null ? null : await selectActiveUser(db, job.ownerId);
-  if (user === null) return null;
+  const rights = job.ownerId === null ? null : await selectRights(db, job.ownerId);
+  if (job.ownerId === null || rights === null) return null;
   return userSubject({
-    userId: user.userId,
+    userId: job.ownerId,
     via: job.via,
     credentialId: null,
     levelCap: job.levelCap,
-    systemRoles: job.via === 'session' ? user.systemRoles : [],
+    groupId: job.groupId,
+    systemRoles: job.via === 'session' ? rights.systemRoles : [],
+    memberships: rights.memberships,
   });
 }

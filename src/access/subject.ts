@@ -6,11 +6,22 @@ export type Level = 1 | 2 | 3 | 4;
 export type SystemRole = 'super_admin' | 'operator' | 'auditor';
 export type Scope = 'read' | 'ingest' | 'search' | 'manage' | 'content:expire';
 
+/**
+ * The groups of a user as they were when they were read. They count in a statement that finds the user still in this epoch;
+ * any other statement reads them itself.
+ */
+export interface KnownMemberships {
+  /** `users.authz_epoch` in the snapshot that the list was read in. */
+  readonly epoch: number;
+  /** JSON: `[[group_id, role, expires_at or null], …]`. */
+  readonly list: string;
+}
+
 const subjectBrand: unique symbol = Symbol('subject');
 
 /**
  * Who acts. Only this folder can make one, so a function that takes a Subject cannot be called without somebody having
- * been authenticated. It says who, never what: rights are read by the database in the statement that needs them.
+ * been authenticated. It says who, never what: rights are judged by the database in the statement that needs them.
  */
 export interface Subject {
   readonly [subjectBrand]: true;
@@ -25,14 +36,18 @@ export interface Subject {
   readonly scopes: readonly Scope[] | null;
   /** No right above this level, whatever the relation says. */
   readonly levelCap: Level;
+  /** Nothing but what is shared with this group, for an API key that was made for one; null: no such limit. */
+  readonly groupId: string | null;
+  readonly memberships: KnownMemberships;
 }
 
 export function userSubject(
-  user: Pick<Subject, 'credentialId' | 'systemRoles'> & {
+  user: Pick<Subject, 'credentialId' | 'systemRoles' | 'memberships'> & {
     userId: string;
     via: 'session' | 'api_key';
     scopes?: readonly Scope[] | null;
     levelCap?: Level;
+    groupId?: string | null;
   },
 ): Subject {
   return Object.freeze({
@@ -44,6 +59,8 @@ export function userSubject(
     systemRoles: Object.freeze([...user.systemRoles]),
     scopes: user.scopes ?? null,
     levelCap: user.levelCap ?? LEVELS.owner,
+    groupId: user.groupId ?? null,
+    memberships: Object.freeze({ ...user.memberships }),
   });
 }
 
@@ -66,6 +83,8 @@ function nobody(kind: 'guest' | 'system'): Subject {
     systemRoles: [],
     scopes: null,
     levelCap: kind === 'guest' ? LEVELS.read : LEVELS.owner,
+    groupId: null,
+    memberships: { epoch: 0, list: '[]' },
   });
 }
 

@@ -1,4 +1,4 @@
-import { LEVELS, type Subject } from '../access/index.ts';
+import { jobOrigin, LEVELS, type Subject } from '../access/index.ts';
 import type { Database } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import { enqueueJob } from '../jobs/index.ts';
@@ -25,7 +25,7 @@ export async function changeDocument(
       : enqueueJob({
           jobType: 'reindex',
           payload: { document_id: documentId },
-          onBehalfOf: { ownerId: subject.userId, via: subject.via, levelCap: subject.levelCap },
+          onBehalfOf: jobOrigin(subject),
           uniqueKey: `reindex:${documentId}:${change.title}`,
         }).statements;
   await db.batch([

@@ -1,4 +1,4 @@
-import { levelOnDocument, type Permission, type Subject, visibleDocuments } from '../access/index.ts';
+import { levelOnDocument, membershipsOf, type Permission, type Subject, visibleDocuments } from '../access/index.ts';
 import { type Database, requireThat } from '../db/database.ts';
 import { joinSql, now, type Row, type Sql, type Statement, sql } from '../db/sql.ts';
 import { chunkIdOf, type Document, type DocumentChange, type DocumentChunk, type SourceType } from './document.ts';
@@ -54,11 +54,11 @@ export function hasAnyTag(tags: readonly string[]): Sql {
 
 /** For documents aliased `d`: shared with one of these groups, of which only those count that the caller is in. */
 export function sharedWithGroups(subject: Subject, groupIds: readonly string[]): Sql {
-  return sql`EXISTS (SELECT 1 FROM resource_shares s JOIN group_memberships m
-      ON m.group_id = s.grantee_group_id AND m.user_id = ${subject.userId}
+  return sql`EXISTS (SELECT 1 FROM resource_shares s
     WHERE s.resource_type = 'document' AND s.resource_id = d.document_id
       AND s.grantee_group_id IN (SELECT value FROM json_each(${JSON.stringify(groupIds)}))
-      AND (s.expires_at IS NULL OR s.expires_at > ${now}) AND (m.expires_at IS NULL OR m.expires_at > ${now}))`;
+      AND s.grantee_group_id IN (SELECT group_id FROM (${membershipsOf(subject)}))
+      AND (s.expires_at IS NULL OR s.expires_at > ${now}))`;
 }
 
 /** Chunks of the current version in reading order. */

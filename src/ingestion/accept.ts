@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Subject } from '../access/index.ts';
+import { jobOrigin, type Subject } from '../access/index.ts';
 import { newId } from '../base/ids.ts';
 import { ConstraintError, type Database, type Statement } from '../db/database.ts';
 import { requireFutureExpiry, type SourceType } from '../documents/index.ts';
@@ -94,7 +94,7 @@ function creation(content: NewContent, request: IngestionRequest): { job: Enqueu
   const job = enqueueJob({
     jobType: 'ingest',
     payload: { version_id: content.versionId, document_id: content.documentId },
-    onBehalfOf: { ownerId: subject.userId, via: subject.via, levelCap: subject.levelCap },
+    onBehalfOf: jobOrigin(subject),
     trace: request.trace,
     maxAttempts: INGEST_ATTEMPTS,
     uniqueKey: `ingest:${content.versionId}`,

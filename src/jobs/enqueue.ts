@@ -9,7 +9,7 @@ export interface EnqueueRequest {
   /** Small and JSON-serialisable: ids of what to work on, never the content itself. */
   payload: Record<string, unknown>;
   /** For whom the job acts. Its rights are looked up when it runs, not remembered. */
-  onBehalfOf: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap'>;
+  onBehalfOf: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap' | 'groupId'>;
   /** W3C traceparent of the request. */
   trace?: string | null;
   /** Lower runs first. */
@@ -49,6 +49,7 @@ export function enqueueJob(request: EnqueueRequest): Enqueued {
     ownerId: request.onBehalfOf.ownerId,
     via: request.onBehalfOf.via,
     levelCap: request.onBehalfOf.levelCap,
+    groupId: request.onBehalfOf.groupId,
     trace: request.trace ?? null,
     pollTokenHash: pollToken === null ? null : hashPollToken(pollToken),
     priority: request.priority ?? 0,

@@ -79,6 +79,7 @@ export interface ClaimedJob {
   ownerId: string | null;
   via: 'session' | 'api_key' | 'guest' | 'system';
   levelCap: 1 | 2 | 3 | 4;
+  groupId: string | null;
   trace: string | null;
   priority: number;
   vt: number;

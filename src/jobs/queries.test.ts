@@ -26,7 +26,7 @@ import {
 } from './queries.ts';
 import { selectJob, selectJobs } from './watch/queries.ts';
 
-const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
 const NOBODY = { all: false, ownerId: null, pollTokenHash: null };
 const ERROR: JobError = { code: 'job_failed', message: 'It failed', retryable: true };
@@ -134,7 +134,7 @@ describe('claiming', () => {
     const job = await claimedJob({
       jobType: 'ingest',
       payload: { a: [1] },
-      onBehalfOf: { ownerId: ada.userId, via: 'api_key', levelCap: 2 },
+      onBehalfOf: { ownerId: ada.userId, via: 'api_key', levelCap: 2, groupId: null },
       trace: '00-x',
       maxAttempts: 7,
     });
@@ -451,7 +451,7 @@ describe('cancelling', () => {
   test('tells nobody else that there is such a job', async () => {
     const ada = await createUser(db);
     const eve = await createUser(db);
-    const jobId = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4 } });
+    const jobId = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4, groupId: null } });
     const asEve = { all: false, ownerId: eve.userId, pollTokenHash: null };
 
     await expect(db.batch(cancelJob(jobId, asEve))).rejects.toMatchObject({ code: 'not_found' });
@@ -526,7 +526,7 @@ describe('reading jobs', () => {
   test('shows a job to its owner, to the holder of its token and to who administers, to nobody else', async () => {
     const ada = await createUser(db);
     const eve = await createUser(db);
-    const adas = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4 } });
+    const adas = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4, groupId: null } });
     await db.batch([sql`UPDATE jobs SET poll_token_hash = 'hash'`]);
     const audiences = {
       owner: { all: false, ownerId: ada.userId, pollTokenHash: null },

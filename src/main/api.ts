@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { authenticate, createPasswords, openSigningKeys } from '../access/index.ts';
 import { createLoginThrottle } from '../accounts/index.ts';
+import { Cache } from '../cache/index.ts';
 import type { Output } from '../cli/output.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { pingDatabase } from '../db/ping.ts';
@@ -22,6 +23,7 @@ async function main({ isJson }: Output): Promise<void> {
   const keys = await openSigningKeys({ db, secrets });
   const embeddingModel = createEmbeddingModel(embeddingSettings(config));
   const chatModel = createChatModel(chatSettings(config));
+  const cache = new Cache({ db, log });
   const stopping = new AbortController();
   const app = await buildApp({
     log,
@@ -29,7 +31,7 @@ async function main({ isJson }: Output): Promise<void> {
     access: {
       allowGuestRead: config.allowGuestRead,
       allowGuestIngestion: config.allowGuestIngestion,
-      authenticate: (header) => authenticate({ db, secrets, keys, log }, header),
+      authenticate: (header) => authenticate({ db, secrets, keys, cache, log }, header),
     },
     auth: {
       db,
@@ -64,7 +66,7 @@ async function main({ isJson }: Output): Promise<void> {
     log.info({ event: 'api.stopping' }, 'api stopping');
     stopping.abort();
     await closeGracefully(app, config.shutdownGraceMs * 0.8);
-    await Promise.all([embeddingModel?.close(), chatModel?.close()]);
+    await Promise.all([embeddingModel?.close(), chatModel?.close(), cache.close()]);
     await db.close();
   });
   log.info({ event: 'api.listening', url }, `listening on ${url}`);

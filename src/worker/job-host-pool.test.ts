@@ -8,7 +8,7 @@ import { claimJobs, enqueueJob, insertWorker, type Outcome, toClaimedJob } from 
 import { createLogger } from '../telemetry/logger.ts';
 import { JobHostPool, type JobHostPoolOptions } from './job-host-pool.ts';
 
-const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const ENTRY = new URL('../../test/cross-process/job-process.ts', import.meta.url);
 
 async function world(options: Partial<JobHostPoolOptions> & { env?: Record<string, string> } = {}) {

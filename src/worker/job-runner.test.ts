@@ -11,7 +11,7 @@ import { sql } from '../db/sql.ts';
 import { AppError } from '../errors/app-error.ts';
 import { cancelJob, type EnqueueRequest, enqueueJob, GiveUp, type JobContext, RetryLater } from '../jobs/index.ts';
 
-const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
 
 type Run = (payload: Record<string, unknown>, context: JobContext) => Promise<Record<string, unknown>>;
@@ -270,7 +270,7 @@ describe('a job that cannot run', () => {
   test('for a user who was disabled meanwhile fails with rights_revoked', async () => {
     const { db, enqueue, work } = await world();
     const ada = await createUser(db);
-    const id = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4 } });
+    const id = await enqueue({ onBehalfOf: { ownerId: ada.userId, via: 'session', levelCap: 4, groupId: null } });
     await db.batch([disableUser(ada.userId)]);
     let ran = false;
     await work(async () => {

@@ -12,7 +12,7 @@ import { type EnqueueRequest, enqueueJob } from '../../src/jobs/index.ts';
 import { bareEnvironment, followLog, LAUNCHER } from '../harness/server.ts';
 import { finishedJob, jobById } from '../harness/worker.ts';
 
-const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const MIGRATIONS = join(import.meta.dirname, '../../migrations');
 const START_MS = 30_000;
 

@@ -34,7 +34,7 @@ async function enqueue(run: string, options: { ms?: number; maxAttempts?: number
   const job = enqueueJob({
     jobType: 'work',
     payload: { run, ms: options.ms ?? 0 },
-    onBehalfOf: { ownerId: null, via: 'system', levelCap: 4 },
+    onBehalfOf: { ownerId: null, via: 'system', levelCap: 4, groupId: null },
     maxAttempts: options.maxAttempts ?? 20,
   });
   await db.batch(job.statements);

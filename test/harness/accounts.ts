@@ -1,5 +1,6 @@
 import { createPasswords, deriveSecrets, openSigningKeys } from '../../src/access/index.ts';
 import { type AccountDependencies, register, type SignedIn } from '../../src/accounts/index.ts';
+import { Cache } from '../../src/cache/index.ts';
 import type { Database } from '../../src/db/database.ts';
 
 export const TEST_SECRET = 'a-secret-for-tests-only-0123456789-abcdefghij';
@@ -9,7 +10,7 @@ export const TEST_PASSWORD = 'correct horse battery staple';
 export async function accountDependencies(
   db: Database,
   overrides: Partial<AccountDependencies> = {},
-): Promise<AccountDependencies> {
+): Promise<AccountDependencies & { cache: Cache }> {
   const secrets = deriveSecrets(TEST_SECRET);
   return {
     db,
@@ -18,6 +19,7 @@ export async function accountDependencies(
     passwords: createPasswords(),
     throttle: null,
     registration: 'open',
+    cache: new Cache({ db, log: { warn() {} } }),
     ...overrides,
   };
 }

@@ -16,7 +16,7 @@ import {
   toClaimedJob,
 } from '../../src/jobs/index.ts';
 
-const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 
 /** The statements of the queue, one step at a time and without a worker process. */
 export interface TestQueue {

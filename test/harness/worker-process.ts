@@ -12,7 +12,7 @@ import { EXECUTION_LOG } from './execution-log.ts';
 import { bareEnvironment, followLog, type LogLine } from './server.ts';
 
 const WORKER = join(import.meta.dirname, '../cross-process/worker-process.ts');
-const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const START_MS = 30_000;
 
 export interface WorkerProcess {

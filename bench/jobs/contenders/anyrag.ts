@@ -11,7 +11,7 @@ const MIGRATIONS = join(import.meta.dirname, '../../../migrations');
 const ENQUEUE_BATCH = 500;
 
 export const JOB_TYPE = 'bench';
-export const SYSTEM = { ownerId: null, via: 'system', levelCap: 4 } as const;
+export const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 export const CONCURRENCY = 64;
 
 /** This queue through what the worker process uses: the lease, the loop, the checked payload and the fenced writes. */

@@ -107,7 +107,7 @@ function fireSlot(schedule: DueSchedule, slot: number): Statement[] {
     jobType: schedule.jobType,
     queue: schedule.queue,
     payload: schedule.payload,
-    onBehalfOf: { ownerId: null, via: 'system', levelCap: 4 },
+    onBehalfOf: { ownerId: null, via: 'system', levelCap: 4, groupId: null },
     ...(schedule.uniqueKey !== null && { uniqueKey: schedule.uniqueKey }),
   });
   return [...job.statements, insertFire(schedule, slot, job.jobId)];

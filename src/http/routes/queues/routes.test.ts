@@ -133,7 +133,7 @@ describe('redriving', () => {
 });
 
 describe('a job by itself', () => {
-  const onBehalfOf = () => ({ ownerId: ada.userId, via: 'session', levelCap: 4 }) as const;
+  const onBehalfOf = () => ({ ownerId: ada.userId, via: 'session', levelCap: 4, groupId: null }) as const;
 
   test('says where it stands, what it waits for and what has happened to it', async () => {
     const [first, second] = await queue.enqueueAll([
