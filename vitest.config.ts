@@ -5,7 +5,8 @@ const ON_BOTH_DRIVERS = [
   'src/jobs/**/*.test.ts',
   'src/worker/**/*.test.ts',
   'test/cross-process/queue-faults.test.ts',
-  'test/queue/**/*.test.ts',
+  'test/queue/model.test.ts',
+  'test/queue/parents.test.ts',
 ];
 
 export default defineConfig({

@@ -73,7 +73,7 @@ describe('a worker', () => {
       await delay(Number(i) % 7);
       return {};
     };
-    await work(run, { db: slowlyAnswering(db), concurrency: 4, leaseMs: 600 });
+    await work(run, { db: slowlyAnswering(db), concurrency: 4, leaseMs: 3_000 });
 
     for (const id of ids) expect((await finishedJob(db, id)).status).toBe('completed');
     expect(runs).toHaveLength(40);
@@ -296,7 +296,7 @@ describe('a running job', () => {
           throw error;
         });
       },
-      { leaseMs: 600 },
+      { leaseMs: 3_000 },
     );
     const id = await enqueue();
     await started.promise;
@@ -502,7 +502,7 @@ describe('a database that fails', () => {
       return rows;
     });
     const flaky: Database = { ...server, path: null };
-    await work(async (_, { attempt }) => ({ attempt }), { db: flaky, leaseMs: 600 });
+    await work(async (_, { attempt }) => ({ attempt }), { db: flaky, leaseMs: 3_000 });
     const id = await enqueue();
 
     expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', result: { attempt: 1 }, attempts: 1 });

@@ -13,6 +13,8 @@ export interface TestDatabase {
   readonly db: Database;
   /** What DATABASE_URL would say, for threads and processes that open it again. */
   readonly url: string;
+  /** Where a foreign process reads it: the file itself wherever there is one. */
+  readonly seenAt: string;
   /** Of the file, also where a server in this process has it open. Throws for a real server. */
   readonly path: string;
   /** Closes the database and removes what was made for it. */
@@ -44,6 +46,7 @@ async function createFileDatabase(): Promise<TestDatabase> {
   return {
     db,
     url: path,
+    seenAt: path,
     path,
     async close() {
       await db.close();
@@ -68,6 +71,7 @@ export async function createServedDatabase(
   return {
     db: await openAnother(),
     url: server.url,
+    seenAt: path,
     path,
     faults: server.faults,
     openAnother,
@@ -87,6 +91,7 @@ async function createDatabaseOn(url: string): Promise<TestDatabase> {
   return {
     db,
     url,
+    seenAt: url,
     get path(): string {
       throw new Error('The file of a database server is not to be seen from here.');
     },

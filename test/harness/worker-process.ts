@@ -7,7 +7,7 @@ import type { Database } from '../../src/db/database.ts';
 import { sql } from '../../src/db/sql.ts';
 import { type EnqueueRequest, enqueueJob } from '../../src/jobs/index.ts';
 import { readElsewhere } from '../database-processes/start.ts';
-import { createTestDatabase } from './database.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
 import { EXECUTION_LOG } from './execution-log.ts';
 import { bareEnvironment, followLog, type LogLine } from './server.ts';
 
@@ -58,10 +58,10 @@ export interface QueueWorld {
 
 /**
  * A database with workers as processes of their own, which writes down every change of state (`execution-log.ts`) and what
- * the handlers of the tests did (`effects`).
+ * the handlers of the tests did (`effects`). Closes the database when the test ends.
  */
-export async function createQueueWorld(): Promise<QueueWorld> {
-  const created = await createTestDatabase();
+export async function createQueueWorld(database?: TestDatabase): Promise<QueueWorld> {
+  const created = database ?? (await createTestDatabase());
   const { db, url } = created;
   const workers: WorkerProcess[] = [];
   onTestFinished(async () => {
@@ -94,7 +94,7 @@ export async function createQueueWorld(): Promise<QueueWorld> {
       workers.push(worker);
       return worker;
     },
-    seen: (text) => readElsewhere(url, text),
+    seen: (text) => readElsewhere(created.seenAt, text),
   };
 }
 

@@ -16,8 +16,10 @@ export type Fault =
   | { readonly kind: 'duplicate' }
   /** The server stands still in the middle of each batch of the request, after so many of its steps. */
   | { readonly kind: 'pause_in_batch'; readonly afterSteps: number; readonly pause: () => Promise<unknown> }
-  /** A proxy answers with this status, and the server never sees the request. */
-  | { readonly kind: 'status'; readonly status: number }
+  /** A proxy answers with this status; the server never sees the request, or its answer is lost where it `isRun`. */
+  | { readonly kind: 'status'; readonly status: number; readonly isRun?: boolean }
+  /** The server answers that it has given up the stream before it ran anything. */
+  | { readonly kind: 'stream_expired' }
   /** A proxy answers 200 with a page of its own. */
   | { readonly kind: 'garbage' };
 

@@ -102,7 +102,11 @@ async function pauseBefore(step: number, fault: Fault | null): Promise<void> {
 
 async function withFault(fault: Fault | null, response: ServerResponse, run: () => Promise<Answer>): Promise<void> {
   if (fault?.kind === 'drop_before') return void response.destroy();
-  if (fault?.kind === 'status') return answer(response, fault.status, { error: 'Injected' });
+  if (fault?.kind === 'status') {
+    if (fault.isRun) await run();
+    return answer(response, fault.status, { error: 'Injected' });
+  }
+  if (fault?.kind === 'stream_expired') return answer(response, 400, { message: 'Injected', code: 'STREAM_EXPIRED' });
   if (fault?.kind === 'garbage') return void response.setHeader('content-type', 'text/html').end('<h1>Sign in</h1>');
   if (fault?.kind === 'half_open' && !fault.isRun) return;
   if (fault?.kind === 'delay') await fault.until;
