@@ -6,31 +6,37 @@ export type Json = any;
 
 /** Somebody with an account who uses a running server over HTTP. */
 export interface ApiUser {
-  request(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json }>;
+  request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; body: Json }>;
   upload(file: string | { name: string; content: Uint8Array }, fields?: Record<string, string>): Promise<Json>;
   /** Waits until the job has ended, whatever way. */
   finished(jobId: string): Promise<Json>;
   ask(query: string, options?: Record<string, unknown>): Promise<Json>;
 }
 
-export async function registerOver(url: string, email: string): Promise<ApiUser> {
-  const answer = await fetch(`${url}/auth/register`, {
+/** `url` may be asked each time, since a restarted server may have another port. */
+export async function registerOver(url: string | (() => string), email: string): Promise<ApiUser> {
+  const currentUrl = typeof url === 'string' ? () => url : url;
+  const answer = await fetch(`${currentUrl()}/auth/register`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ email, password: 'correct horse battery staple' }),
   });
   const { access_token } = (await answer.json()) as { access_token: string };
-  return apiUser(() => url, access_token);
+  return apiUser(currentUrl, access_token);
 }
 
-/** `url` is asked each time, since a restarted server may have another port. */
 export function apiUser(url: () => string, token: string): ApiUser {
   const authorization = `Bearer ${token}`;
 
-  async function request(method: string, path: string, body?: unknown) {
+  async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const response = await fetch(url() + path, {
       method,
-      headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
+      headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
