@@ -5,6 +5,9 @@ CREATE TABLE users (
   user_id TEXT PRIMARY KEY CHECK (length(user_id) = 64),  -- HMAC-SHA256 of the normalised e-mail, frozen at creation
   email_sealed BLOB NOT NULL,
   name_sealed BLOB,
+  -- unproven: nobody has shown yet that they read mail at the address; assumed: it was taken as given, since no mail could be
+  -- sent or the operator vouched for it; proven: by a mail, or by an identity provider
+  email_state TEXT NOT NULL DEFAULT 'assumed' CHECK (email_state IN ('unproven', 'assumed', 'proven')),
   status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
   -- Rises with every change of the user's rights, by trigger. Begins anywhere, since ids come back: whoever registers again
   -- after an erasure must not meet what was cached of the rights they had before.
@@ -15,7 +18,7 @@ CREATE TABLE users (
 
 -- Finds a user by what they sign in with. Apart from `users`, so that an address can change while the id stays.
 CREATE TABLE user_identifiers (
-  kind TEXT NOT NULL CHECK (kind IN ('email')),
+  kind TEXT NOT NULL CHECK (kind IN ('email', 'oidc')),    -- oidc: an account at an identity provider, by issuer and subject
   hmac TEXT NOT NULL CHECK (length(hmac) = 64),
   pepper_version INTEGER NOT NULL DEFAULT 1,
   user_id TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
@@ -89,7 +92,8 @@ CREATE TABLE refresh_tokens (
   session_id TEXT NOT NULL REFERENCES sessions (session_id) ON DELETE CASCADE,
   issued_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
-  used_at INTEGER
+  used_at INTEGER,
+  repeat_hash TEXT CHECK (used_at IS NOT NULL OR repeat_hash IS NULL) -- of the Idempotency-Key it was used with, if any
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refresh_tokens_by_session ON refresh_tokens (session_id);
 
@@ -109,14 +113,18 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_by_user ON api_keys (user_id, created_at);
 CREATE INDEX api_keys_by_group ON api_keys (group_id) WHERE group_id IS NOT NULL;
 
+-- next: published, and signs when everybody who checks tokens has had the time to read it; active: signs; retired: signs no
+-- more and still verifies, until the last token it signed is over.
 CREATE TABLE signing_keys (
   kid TEXT PRIMARY KEY,
   public_jwk TEXT NOT NULL CHECK (json_valid(public_jwk)),
   private_sealed BLOB NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('active', 'retired')),
-  created_at INTEGER NOT NULL
+  state TEXT NOT NULL CHECK (state IN ('next', 'active', 'retired')),
+  created_at INTEGER NOT NULL,
+  state_since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX signing_keys_active ON signing_keys (state) WHERE state = 'active';
+-- One that signs and one that waits at most, however many processes make or promote keys.
+CREATE UNIQUE INDEX signing_keys_in_use ON signing_keys (state) WHERE state <> 'retired';
 
 -- The epoch rises in the transaction of the change. Triggers, so that no code path (CLI, cascade, migration) can forget it.
 CREATE TRIGGER user_roles_added AFTER INSERT ON user_roles BEGIN

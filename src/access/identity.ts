@@ -30,6 +30,14 @@ export function userIdOf(normalisedEmail: string, secrets: Secrets): string {
   return hmacHex(secrets.emailPepper, normalisedEmail);
 }
 
+/**
+ * What a user is found by who signs in at an identity provider: 64 hexadecimal digits of HMAC-SHA256 over issuer and subject,
+ * the two claims that together are never given to somebody else (OpenID Connect Core §2).
+ */
+export function identityHmacOf({ issuer, subject }: { issuer: string; subject: string }, secrets: Secrets): string {
+  return hmacHex(secrets.identityPepper, JSON.stringify([issuer, subject]));
+}
+
 function normaliseDomain(domain: string): string | null {
   const labels = domainToASCII(domain).split('.');
   if (!labels.every((label) => LABEL.test(label))) return null;

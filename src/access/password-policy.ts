@@ -30,13 +30,13 @@ const STEM = new RegExp(`^(${COMMON_STEMS.split(' ').join('|')})+[^\\p{L}]*$`, '
 const COMMON = new Set(COMMON_PASSWORDS.split(' '));
 
 /**
- * Throws `AppError` validation_failed (path `body.password`) unless a new password has 12 to 128 characters after NFKC and is
+ * Throws `AppError` validation_failed (at `path`) unless a new password has 12 to 128 characters after NFKC and is
  * none of those that are tried first. No rules on kinds of characters: they make passwords worse (NIST SP 800-63B §3.1.1.2).
  */
-export function assertGoodPassword(password: string, normalisedEmail: string): void {
+export function assertGoodPassword(password: string, normalisedEmail: string, path = 'body.password'): void {
   const message = faultOf(password, normalisedEmail);
   if (message === null) return;
-  throw new AppError('validation_failed', message, { errors: [{ path: 'body.password', message }] });
+  throw new AppError('validation_failed', message, { errors: [{ path, message }] });
 }
 
 function faultOf(password: string, normalisedEmail: string): string | null {

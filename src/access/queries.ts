@@ -83,10 +83,11 @@ export interface StoredSigningKey {
   kid: string;
   publicJwk: string;
   privateSealed: Uint8Array;
-  isActive: boolean;
+  /** next: published, signs later; active: signs; retired: signs no more. All of them verify. */
+  state: 'active' | 'next' | 'retired';
 }
 
-/** The active key first. */
+/** The active key first, then the next one. */
 export async function selectSigningKeys(db: Database): Promise<StoredSigningKey[]> {
   const rows = await db.query(sql`SELECT kid, public_jwk, private_sealed, state FROM signing_keys
     ORDER BY state, created_at DESC`);
@@ -94,15 +95,42 @@ export async function selectSigningKeys(db: Database): Promise<StoredSigningKey[
     kid: row.kid as string,
     publicJwk: row.public_jwk as string,
     privateSealed: row.private_sealed as Uint8Array,
-    isActive: row.state === 'active',
+    state: row.state as StoredSigningKey['state'],
   }));
 }
 
-/** Adds nothing where there is an active key already: of two processes at once, one wins. */
-export function insertActiveSigningKey(key: Omit<StoredSigningKey, 'isActive'>): Statement {
-  return sql`INSERT INTO signing_keys (kid, public_jwk, private_sealed, state, created_at)
-    VALUES (${key.kid}, ${key.publicJwk}, ${key.privateSealed}, 'active', ${now})
-    ON CONFLICT (state) WHERE state = 'active' DO NOTHING`;
+/** Adds nothing where there is a key in that state already: of two processes at once, one wins. */
+export function insertSigningKey(key: StoredSigningKey): Statement {
+  return sql`INSERT INTO signing_keys (kid, public_jwk, private_sealed, state, created_at, state_since)
+    VALUES (${key.kid}, ${key.publicJwk}, ${key.privateSealed}, ${key.state}, ${now}, ${now})
+    ON CONFLICT (state) WHERE state <> 'retired' DO NOTHING`;
+}
+
+/** Whether the active key is at least this old and none waits to follow it. */
+export async function needsNextSigningKey(db: Database, maxAgeMs: number): Promise<boolean> {
+  const rows = await db.query(sql`SELECT 1 FROM signing_keys a
+    WHERE a.state = 'active' AND a.state_since <= ${now} - ${maxAgeMs}
+      AND NOT EXISTS (SELECT 1 FROM signing_keys n WHERE n.state = 'next')`);
+  return rows.length > 0;
+}
+
+/** Lets the next key sign, if it has been published for that long; the last statement answers its `kid`. */
+export function promoteSigningKey(publishedMs: number): Statement[] {
+  const isDue = sql`n.state = 'next' AND n.state_since <= ${now} - ${publishedMs}`;
+  return [
+    sql`UPDATE signing_keys SET state = 'retired', state_since = ${now}
+      WHERE state = 'active' AND EXISTS (SELECT 1 FROM signing_keys n WHERE ${isDue})`,
+    sql`UPDATE signing_keys AS n SET state = 'active', state_since = ${now} WHERE ${isDue} RETURNING kid`,
+  ];
+}
+
+/** Keys that signed their last token that long ago. */
+export function deleteRetiredSigningKeys(retiredMs: number): Statement {
+  return sql`DELETE FROM signing_keys WHERE state = 'retired' AND state_since <= ${now} - ${retiredMs}`;
+}
+
+export function deleteAllSigningKeys(): Statement {
+  return sql`DELETE FROM signing_keys`;
 }
 
 function toActiveUser(row: Row): ActiveUser {

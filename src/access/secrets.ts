@@ -20,6 +20,12 @@ export interface Secrets {
   readonly sealingKey: KeyObject;
   /** HMAC key under which failed logins are counted. */
   readonly throttleKey: KeyObject;
+  /** HMAC key under which cached vectors of queries are found. */
+  readonly queryKey: KeyObject;
+  /** HMAC key that turns an account at an identity provider into what it is found by. */
+  readonly identityPepper: KeyObject;
+  /** HMAC key that turns a refresh token into the one that follows it. */
+  readonly refreshKey: KeyObject;
 }
 
 /**
@@ -34,6 +40,9 @@ export function deriveSecrets(master: string): Secrets {
     emailPepper: deriveKey(master, 'email-pepper'),
     sealingKey: deriveKey(master, 'sealing'),
     throttleKey: deriveKey(master, 'login-throttle'),
+    queryKey: deriveKey(master, 'query-vectors'),
+    identityPepper: deriveKey(master, 'identity-pepper'),
+    refreshKey: deriveKey(master, 'refresh-tokens'),
   };
 }
 

@@ -1,5 +1,5 @@
-import ipaddr from 'ipaddr.js';
 import { hmacHex, type Secrets } from '../access/index.ts';
+import { CUSTOMER_NETWORK, networkOf } from '../base/client-network.ts';
 import { AppError } from '../errors/app-error.ts';
 
 interface Allowance {
@@ -43,7 +43,7 @@ export function createLoginThrottle(secrets: Secrets, nowMs: () => number = () =
   const networks = new FailureCounter(PER_NETWORK, nowMs);
   return {
     begin(accountId, clientAddress) {
-      const network = hmacHex(secrets.throttleKey, networkOf(clientAddress));
+      const network = hmacHex(secrets.throttleKey, networkOf(clientAddress, CUSTOMER_NETWORK));
       const account = hmacHex(secrets.throttleKey, `${accountId} ${network}`);
       const waitMs = Math.max(accounts.waitMs(account), networks.waitMs(network));
       if (waitMs > 0) {
@@ -64,16 +64,6 @@ export function createLoginThrottle(secrets: Secrets, nowMs: () => number = () =
       };
     },
   };
-}
-
-/** The part of an address that one customer of a provider has: /24 of IPv4, /56 of IPv6. */
-export function networkOf(clientAddress: string): string {
-  if (!ipaddr.isValid(clientAddress)) return 'unknown';
-  const address = ipaddr.process(clientAddress);
-  return address
-    .toByteArray()
-    .slice(0, address.kind() === 'ipv4' ? 3 : 7)
-    .join('.');
 }
 
 class FailureCounter {

@@ -1,5 +1,8 @@
-import { hmacHex, normaliseEmail, userIdOf } from '../access/index.ts';
+import { guestSubject } from '../access/index.ts';
+import { recordAudit } from '../audit/index.ts';
+import { CUSTOMER_NETWORK, networkOf } from '../base/client-network.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
+import { accountIdOf } from './account-id.ts';
 import type { AccountDependencies } from './dependencies.ts';
 import { replacePasswordHash, selectActiveUserByEmail, type UserCredential } from './queries.ts';
 import { prepareSession, type SignedIn } from './session.ts';
@@ -12,23 +15,22 @@ export interface LoginInput {
   readonly clientAddress: string;
 }
 
+type LoginDependencies = Pick<AccountDependencies, 'db' | 'secrets' | 'keys' | 'passwords' | 'throttle'>;
+
 /**
  * Starts a session. An unknown address, a wrong password, a user without one and a disabled user are the same `AppError`
  * invalid_credentials after the same work. Throws rate_limited after too many failures, overloaded.
  */
-export async function login(
-  dependencies: Omit<AccountDependencies, 'registration'>,
-  input: LoginInput,
-): Promise<SignedIn> {
+export async function login(dependencies: LoginDependencies, input: LoginInput): Promise<SignedIn> {
   const { db, keys, secrets } = dependencies;
   const credential = await checkCredentials(dependencies, input);
-  const session = await prepareSession(keys, credential.user.userId);
+  const session = await prepareSession(keys, credential.user.userId, 'password');
   await db.batch([...session.statements, ...(await renewHash(dependencies, credential, input.password))]);
   return { user: openUser(secrets, credential.user), tokens: session.tokens };
 }
 
 async function checkCredentials(
-  { db, secrets, passwords, throttle }: Omit<AccountDependencies, 'registration'>,
+  { db, secrets, passwords, throttle }: LoginDependencies,
   { email, password, clientAddress }: LoginInput,
 ): Promise<UserCredential> {
   const accountId = accountIdOf(email, secrets);
@@ -42,15 +44,13 @@ async function checkCredentials(
     attempt?.withdrawn();
     throw error;
   }
-  if (credential === null || !isRight) throw new AppError('invalid_credentials');
+  if (credential === null || !isRight) {
+    const detail = { network: networkOf(clientAddress, CUSTOMER_NETWORK) };
+    await db.batch([recordAudit(guestSubject(), 'session.refused', { type: 'user', id: accountId }, { detail })]);
+    throw new AppError('invalid_credentials');
+  }
   attempt?.succeeded();
   return credential;
-}
-
-/** What is no address belongs to nobody; it is looked up and counted like one, so that it does not stand out. */
-function accountIdOf(email: string, secrets: AccountDependencies['secrets']): string {
-  const normal = normaliseEmail(email);
-  return normal === null ? hmacHex(secrets.throttleKey, email) : userIdOf(normal, secrets);
 }
 
 /** The parameters of the hash follow ours when the password is at hand. With too much to do, the next login will. */

@@ -3,7 +3,7 @@ import type { Statement } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { AccountDependencies } from './dependencies.ts';
 import { insertCredential, insertEmailIdentifier, insertUser, insertUserRole, requireFreeEmail } from './queries.ts';
-import { sealUser, type User } from './user.ts';
+import { type EmailState, sealUser, type User } from './user.ts';
 
 export interface NewUserInput {
   readonly email: string;
@@ -21,19 +21,33 @@ export interface PreparedUser {
 export async function prepareUser(
   { secrets, passwords }: Pick<AccountDependencies, 'secrets' | 'passwords'>,
   input: NewUserInput,
-  role: SystemRole | null,
+  { emailState, role = null }: { emailState: EmailState; role?: SystemRole | null },
 ): Promise<PreparedUser> {
   const email = validEmail(input.email);
   assertGoodPassword(input.password, email);
-  const user = { userId: userIdOf(email, secrets), email, name: input.name ?? null };
+  const prepared = prepareUserWithoutPassword(secrets, { email, name: input.name ?? null, emailState });
   const statements = [
-    requireFreeEmail(user.userId),
-    insertUser(sealUser(secrets, user)),
-    insertEmailIdentifier(user.userId, user.userId),
-    insertCredential(user.userId, await passwords.hash(input.password)),
-    ...(role === null ? [] : [insertUserRole(user.userId, role)]),
+    ...prepared.statements,
+    insertCredential(prepared.user.userId, await passwords.hash(input.password)),
+    ...(role === null ? [] : [insertUserRole(prepared.user.userId, role)]),
   ];
-  return { user, statements };
+  return { ...prepared, statements };
+}
+
+/** Somebody who signs in elsewhere. The address must be normalised. */
+export function prepareUserWithoutPassword(
+  secrets: AccountDependencies['secrets'],
+  { email, name, emailState }: { email: string; name: string | null; emailState: EmailState },
+): PreparedUser {
+  const user = { userId: userIdOf(email, secrets), email, name };
+  return {
+    user,
+    statements: [
+      requireFreeEmail(user.userId),
+      insertUser(sealUser(secrets, user), emailState),
+      insertEmailIdentifier(user.userId, user.userId),
+    ],
+  };
 }
 
 /** The user with the instant that the database gave, from the rows of a batch that began with `prepared.statements`. */
@@ -41,6 +55,7 @@ export function createdUser(prepared: PreparedUser, rows: readonly Record<string
   return { ...prepared.user, createdAt: rows[1]![0]!.created_at as number };
 }
 
+/** The address in its one spelling. Throws `AppError` validation_failed (path `body.email`) for what is none. */
 function validEmail(text: string): string {
   const email = normaliseEmail(text);
   if (email !== null) return email;

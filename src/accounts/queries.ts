@@ -2,13 +2,18 @@ import type { Scope, SystemRole } from '../access/index.ts';
 import { type Database, requireThat } from '../db/database.ts';
 import { now, type Row, type Statement, sql } from '../db/sql.ts';
 import type { ApiKey } from './api-key.ts';
-import type { GroupMembership, SealedUser } from './user.ts';
+import type { EmailState, GroupMembership, SealedUser } from './user.ts';
 
 const DAY_MS = 86_400_000;
 /** A session ends when it is not refreshed for this long … */
 const REFRESH_TOKEN_MS = 14 * DAY_MS;
 /** … and at this age in any case. */
 const SESSION_MS = 90 * DAY_MS;
+/** How long a refresh whose answer was lost may be repeated. */
+const REPEAT_MS = 10_000;
+
+/** What a one-time token is for. `reset_by_mail` came by mail, `reset_by_link` from an administrator. */
+export type TokenPurpose = 'verify_email' | 'reset_by_mail' | 'reset_by_link';
 
 const USER_COLUMNS = sql`u.user_id, u.email_sealed, u.name_sealed, u.created_at`;
 
@@ -23,9 +28,12 @@ export function requireFreeEmail(emailHmac: string): Statement {
   );
 }
 
-export function insertUser(user: Omit<SealedUser, 'createdAt'>): Statement<{ created_at: number }> {
-  return sql`INSERT INTO users (user_id, email_sealed, name_sealed, created_at, updated_at)
-    VALUES (${user.userId}, ${user.emailSealed}, ${user.nameSealed}, ${now}, ${now}) RETURNING created_at`;
+export function insertUser(
+  user: Omit<SealedUser, 'createdAt'>,
+  emailState: EmailState,
+): Statement<{ created_at: number }> {
+  return sql`INSERT INTO users (user_id, email_sealed, name_sealed, email_state, created_at, updated_at)
+    VALUES (${user.userId}, ${user.emailSealed}, ${user.nameSealed}, ${emailState}, ${now}, ${now}) RETURNING created_at`;
 }
 
 export function insertEmailIdentifier(emailHmac: string, userId: string): Statement {
@@ -54,12 +62,39 @@ export interface UserCredential {
   passwordHash: string | null;
 }
 
-export async function selectActiveUserByEmail(db: Database, emailHmac: string): Promise<UserCredential | null> {
-  const rows = await db.query(sql`SELECT ${USER_COLUMNS}, c.password_hash
+export async function selectActiveUserByEmail(db: Database, emailHmac: string): Promise<EmailRecipient | null> {
+  const rows = await db.query(sql`SELECT ${USER_COLUMNS}, u.email_state, c.password_hash
     FROM user_identifiers i JOIN users u ON u.user_id = i.user_id LEFT JOIN credentials c ON c.user_id = u.user_id
     WHERE i.kind = 'email' AND i.hmac = ${emailHmac} AND u.status = 'active'`);
-  const row = rows[0];
-  return row === undefined ? null : { user: toSealedUser(row), passwordHash: row.password_hash as string | null };
+  return rows[0] === undefined ? null : toEmailRecipient(rows[0]);
+}
+
+export interface EmailRecipient extends UserCredential {
+  emailState: EmailState;
+}
+
+export async function selectActiveUserById(db: Database, userId: string): Promise<EmailRecipient | null> {
+  const rows = await db.query(sql`SELECT ${USER_COLUMNS}, u.email_state, c.password_hash
+    FROM users u LEFT JOIN credentials c ON c.user_id = u.user_id
+    WHERE u.user_id = ${userId} AND u.status = 'active'`);
+  return rows[0] === undefined ? null : toEmailRecipient(rows[0]);
+}
+
+/** What the user's address is found by. */
+export async function selectEmailHmac(db: Database, userId: string): Promise<string | null> {
+  const rows = await db.query(sql`SELECT hmac FROM user_identifiers WHERE user_id = ${userId} AND kind = 'email'`);
+  return (rows[0]?.hmac as string | undefined) ?? null;
+}
+
+/** Sets the password, whether there was one or not. */
+export function upsertCredential(userId: string, passwordHash: string): Statement {
+  return sql`INSERT INTO credentials (user_id, password_hash, updated_at) VALUES (${userId}, ${passwordHash}, ${now})
+    ON CONFLICT DO UPDATE SET password_hash = excluded.password_hash, updated_at = excluded.updated_at`;
+}
+
+/** Sets another password, and aborts the batch with wrong_password where it is not the one that was checked any more. */
+export function changeCredential(userId: string, oldHash: string, newHash: string): Statement[] {
+  return [replacePasswordHash(userId, oldHash, newHash), requireThat(sql`changes() = 1`, 'wrong_password')];
 }
 
 /** Changes nothing when the password was changed meanwhile. */
@@ -97,11 +132,11 @@ export function insertSession(sessionId: string, userId: string): Statement {
     VALUES (${sessionId}, ${userId}, ${now}, ${now} + ${SESSION_MS})`;
 }
 
-/** Valid for fourteen days, but not beyond the end of its session. */
+/** Valid for fourteen days, but not beyond the end of its session. One that is there already stays as it is. */
 export function insertRefreshToken(sessionId: string, tokenHash: string): Statement {
   return sql`INSERT INTO refresh_tokens (token_hash, session_id, issued_at, expires_at)
     SELECT ${tokenHash}, session_id, ${now}, min(${now} + ${REFRESH_TOKEN_MS}, expires_at)
-    FROM sessions WHERE session_id = ${sessionId}`;
+    FROM sessions WHERE session_id = ${sessionId} ON CONFLICT DO NOTHING`;
 }
 
 export interface RefreshableSession {
@@ -119,17 +154,22 @@ export async function selectSessionByRefreshToken(db: Database, tokenHash: strin
 }
 
 /**
- * Spends a refresh token and aborts the batch with invalid_credentials where it cannot be spent. The condition is inside the
- * one UPDATE, so of any number of callers with the same token one goes on.
+ * Spends a refresh token, so that its successor may be added, and aborts the batch with invalid_credentials where it cannot be
+ * spent. The condition is inside the one UPDATE, so of any number of callers with the same token one goes on. Who comes again
+ * under the same key within `REPEAT_MS`, before the successor is used, goes on as well: the answer may have been lost.
  */
-export function spendRefreshToken(tokenHash: string): Statement[] {
-  const spend = sql`UPDATE refresh_tokens SET used_at = ${now}
-    WHERE token_hash = ${tokenHash} AND used_at IS NULL AND expires_at > ${now}
-      AND EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.user_id = s.user_id
-        WHERE s.session_id = refresh_tokens.session_id AND s.revoked_at IS NULL AND s.expires_at > ${now}
-          AND u.status = 'active')
-    RETURNING session_id`;
-  return [spend, requireThat(sql`changes() = 1`, 'invalid_credentials')];
+export function spendRefreshToken(
+  tokenHash: string,
+  { successorHash, repeatHash }: { successorHash: string; repeatHash: string | null },
+): Statement[] {
+  const isUsable = sql`EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.user_id = s.user_id
+    WHERE s.session_id = t.session_id AND s.revoked_at IS NULL AND s.expires_at > ${now} AND u.status = 'active')`;
+  const spend = sql`UPDATE refresh_tokens AS t SET used_at = ${now}, repeat_hash = ${repeatHash}
+    WHERE t.token_hash = ${tokenHash} AND t.used_at IS NULL AND t.expires_at > ${now} AND ${isUsable}`;
+  const isRepeated = sql`EXISTS (SELECT 1 FROM refresh_tokens t
+    WHERE t.token_hash = ${tokenHash} AND t.repeat_hash = ${repeatHash} AND t.used_at > ${now} - ${REPEAT_MS} AND ${isUsable}
+      AND NOT EXISTS (SELECT 1 FROM refresh_tokens n WHERE n.token_hash = ${successorHash} AND n.used_at IS NOT NULL))`;
+  return [spend, requireThat(sql`changes() = 1 OR ${isRepeated}`, 'invalid_credentials')];
 }
 
 /** Tokens that are over by time prove nothing any more. */
@@ -147,8 +187,96 @@ export function revokeSession(sessionId: string): Statement {
   return sql`UPDATE sessions SET revoked_at = ${now} WHERE session_id = ${sessionId} AND revoked_at IS NULL`;
 }
 
+/** Every session of the user but this one, if one is named. */
+export function revokeSessions(userId: string, exceptSessionId: string | null = null): Statement {
+  return sql`UPDATE sessions SET revoked_at = ${now}
+    WHERE user_id = ${userId} AND revoked_at IS NULL AND session_id IS NOT ${exceptSessionId}`;
+}
+
 export function deleteEndedSessions(userId: string): Statement {
   return sql`DELETE FROM sessions WHERE user_id = ${userId} AND (revoked_at IS NOT NULL OR expires_at <= ${now})`;
+}
+
+// Proofs of an address
+
+/** A token that does one thing once; the earlier ones of the same purpose are over. */
+export function insertOneTimeToken(token: {
+  tokenHash: string;
+  purpose: TokenPurpose;
+  userId: string;
+  lifeMs: number;
+}): Statement[] {
+  const { tokenHash, purpose, userId, lifeMs } = token;
+  return [
+    sql`DELETE FROM one_time_tokens WHERE user_id = ${userId} AND purpose = ${purpose}`,
+    sql`INSERT INTO one_time_tokens (token_hash, purpose, user_id, created_at, expires_at)
+      VALUES (${tokenHash}, ${purpose}, ${userId}, ${now}, ${now} + ${lifeMs}) RETURNING expires_at`,
+  ];
+}
+
+/** The purpose and the active user of a token that can still be used. */
+export async function selectOneTimeToken(
+  db: Database,
+  tokenHash: string,
+): Promise<{ purpose: TokenPurpose; user: SealedUser } | null> {
+  const rows = await db.query(sql`SELECT ${USER_COLUMNS}, t.purpose
+    FROM one_time_tokens t JOIN users u ON u.user_id = t.user_id
+    WHERE t.token_hash = ${tokenHash} AND t.expires_at > ${now} AND u.status = 'active'`);
+  const row = rows[0];
+  return row === undefined ? null : { purpose: row.purpose as TokenPurpose, user: toSealedUser(row) };
+}
+
+/** Uses up a token, and aborts the batch with invalid_token where it cannot be used: of any number of callers one goes on. */
+export function spendOneTimeToken(tokenHash: string, purpose: TokenPurpose, userId: string): Statement[] {
+  return [
+    sql`DELETE FROM one_time_tokens WHERE token_hash = ${tokenHash} AND purpose = ${purpose} AND user_id = ${userId}
+      AND expires_at > ${now}`,
+    requireThat(sql`changes() = 1`, 'invalid_token'),
+  ];
+}
+
+/** Everything that could still end in a change of the account: whoever sets a new password ends that too. */
+export function deletePendingSignIns(userId: string): Statement[] {
+  return [
+    sql`DELETE FROM one_time_tokens WHERE user_id = ${userId}`,
+    sql`DELETE FROM oidc_attempts WHERE link_user_id = ${userId}`,
+    sql`DELETE FROM sign_in_codes WHERE user_id = ${userId}`,
+  ];
+}
+
+/** Rows that only wait for their end: tokens, sign-ins elsewhere, codes. */
+export function deleteOverdueSignIns(): Statement[] {
+  return [
+    sql`DELETE FROM one_time_tokens WHERE expires_at <= ${now}`,
+    sql`DELETE FROM oidc_attempts WHERE expires_at <= ${now}`,
+    sql`DELETE FROM sign_in_codes WHERE expires_at <= ${now}`,
+  ];
+}
+
+export function proveEmail(userId: string): Statement {
+  return sql`UPDATE users SET email_state = 'proven', updated_at = ${now}
+    WHERE user_id = ${userId} AND email_state <> 'proven'`;
+}
+
+/**
+ * Takes from an unproven account everything that whoever made it could come back with, for the one who has proven the
+ * address; nothing happens to other accounts. To be run before the proof is written. What the account owns stays.
+ */
+export function reclaimAccount(userId: string): Statement[] {
+  const unproven = sql`(SELECT user_id FROM users WHERE user_id = ${userId} AND email_state = 'unproven')`;
+  return [
+    sql`DELETE FROM credentials WHERE user_id IN ${unproven}`,
+    sql`DELETE FROM sessions WHERE user_id IN ${unproven}`,
+    sql`DELETE FROM api_keys WHERE user_id IN ${unproven}`,
+    sql`DELETE FROM user_identifiers WHERE kind = 'oidc' AND user_id IN ${unproven}`,
+    sql`DELETE FROM one_time_tokens WHERE user_id IN ${unproven}`,
+    sql`DELETE FROM oidc_attempts WHERE link_user_id IN ${unproven}`,
+    sql`DELETE FROM sign_in_codes WHERE user_id IN ${unproven}`,
+    sql`DELETE FROM resource_shares WHERE grantee_user_id IN ${unproven}`,
+    sql`DELETE FROM group_memberships WHERE user_id IN ${unproven}`,
+    // Changes a row where there was anything to do, for the entry in the audit log.
+    sql`UPDATE users SET updated_at = ${now} WHERE user_id IN ${unproven}`,
+  ];
 }
 
 // API keys
@@ -158,7 +286,7 @@ export function requireInFuture(instantMs: number): Statement {
 }
 
 export function insertApiKey(
-  key: Pick<ApiKey, 'keyId' | 'name' | 'scopes' | 'expiresAt'> & { userId: string; secretHash: string },
+  key: Omit<ApiKey, 'createdAt' | 'lastUsedAt'> & { userId: string; secretHash: string },
 ): Statement {
   return sql`INSERT INTO api_keys (key_id, user_id, name, secret_hash, scopes, expires_at, created_at)
     VALUES (${key.keyId}, ${key.userId}, ${key.name}, ${key.secretHash}, ${JSON.stringify(key.scopes)},
@@ -191,6 +319,14 @@ export function toApiKey(row: Row): ApiKey {
     expiresAt: row.expires_at as number | null,
     createdAt: row.created_at as number,
     lastUsedAt: row.last_used_at as number | null,
+  };
+}
+
+function toEmailRecipient(row: Row): EmailRecipient {
+  return {
+    user: toSealedUser(row),
+    passwordHash: row.password_hash as string | null,
+    emailState: row.email_state as EmailState,
   };
 }
 

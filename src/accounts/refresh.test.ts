@@ -22,7 +22,7 @@ afterEach(() => database.close());
 
 const REFUSED = { code: 'invalid_credentials', detail: 'The credentials are not valid' };
 const subjectOf = ({ tokens }: SignedIn) => authenticate(dependencies, `Bearer ${tokens.accessToken}`);
-const next = ({ tokens }: SignedIn) => refresh(dependencies, tokens.refreshToken);
+const next = ({ tokens }: SignedIn) => refresh(dependencies, { refreshToken: tokens.refreshToken });
 
 describe('refreshing', () => {
   test('gives the next tokens of the same session', async () => {
@@ -52,7 +52,10 @@ describe('refreshing', () => {
     const other = await openFileDatabase({ path: database.path, durability: 'normal' });
     try {
       const attempts = Array.from({ length: 20 }, (_, index) =>
-        refresh({ ...dependencies, db: index % 2 === 0 ? database.db : other }, ada.tokens.refreshToken),
+        refresh(
+          { ...dependencies, db: index % 2 === 0 ? database.db : other },
+          { refreshToken: ada.tokens.refreshToken },
+        ),
       );
       const results = await Promise.allSettled(attempts);
       expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
@@ -75,11 +78,11 @@ describe('refreshing', () => {
   });
 
   test.each(['', 'nonsense', 'x'.repeat(1_000)])('with %.20j is refused', async (token) => {
-    await expect(refresh(dependencies, token)).rejects.toMatchObject(REFUSED);
+    await expect(refresh(dependencies, { refreshToken: token })).rejects.toMatchObject(REFUSED);
   });
 
   test('with an access token is refused', async () => {
-    await expect(refresh(dependencies, ada.tokens.accessToken)).rejects.toMatchObject(REFUSED);
+    await expect(refresh(dependencies, { refreshToken: ada.tokens.accessToken })).rejects.toMatchObject(REFUSED);
   });
 });
 

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, assert, beforeEach, describe, expect, test } from 'vitest';
 import { accountDependencies, registerUser, TEST_PASSWORD } from '../../test/harness/accounts.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/harness/database.ts';
 import { authenticate, deriveSecrets } from '../access/index.ts';
@@ -30,7 +30,9 @@ const counts = async () =>
 describe('registering', () => {
   test('makes an account and signs in', async () => {
     const input = { email: ' Ada@Example.com ', password: TEST_PASSWORD, name: 'Ada Lovelace' };
-    const { user, tokens } = await register(dependencies, input);
+    const outcome = await register(dependencies, input);
+    assert(outcome.kind === 'signed_in');
+    const { user, tokens } = outcome.signedIn;
     expect(user).toMatchObject({ email: 'ada@example.com', name: 'Ada Lovelace' });
     expect(user.userId).toMatch(/^[0-9a-f]{64}$/);
     expect(Math.abs(user.createdAt - Date.now())).toBeLessThan(60_000);

@@ -48,8 +48,8 @@ test('accounts keep their promises on a database behind a URL as well', async ()
   expect(await listApiKeys(dependencies, subject, { before: null, limit: 10 })).toEqual([key]);
   expect(await subjectOf(secret)).toMatchObject({ via: 'api_key', userId: ada.user.userId });
 
-  const third = await refresh(dependencies, second.tokens.refreshToken);
-  await expect(refresh(dependencies, second.tokens.refreshToken)).rejects.toMatchObject(REFUSED);
+  const third = await refresh(dependencies, { refreshToken: second.tokens.refreshToken });
+  await expect(refresh(dependencies, { refreshToken: second.tokens.refreshToken })).rejects.toMatchObject(REFUSED);
   await expect(subjectOf(third.tokens.accessToken)).rejects.toMatchObject(REFUSED);
 
   await logout(dependencies, await subjectOf(ada.tokens.accessToken));

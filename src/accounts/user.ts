@@ -8,6 +8,12 @@ export interface User {
   createdAt: number;
 }
 
+/**
+ * What is known of an address. unproven: nobody has shown yet that they read mail there; assumed: taken as given; proven: by a
+ * mail or an identity provider.
+ */
+export type EmailState = 'unproven' | 'assumed' | 'proven';
+
 export interface GroupMembership {
   groupId: string;
   name: string;

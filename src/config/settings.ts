@@ -37,6 +37,17 @@ function optionalText(help: string, secret = false): Setting<string | null> {
   return make(z.string().trim().min(1).nullable().default(null), 'text', '', help, secret);
 }
 
+/** Without the slash at the end. */
+function optionalUrl(help: string): Setting<string | null> {
+  const schema = z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .refine((url) => !/[?#]/.test(url), 'must have no query and no fragment')
+    .transform((url) => url.replace(/\/+$/, ''))
+    .nullable()
+    .default(null);
+  return make(schema, 'URL', '', help);
+}
+
 function integer(fallback: number, min: number, max: number, unit: string, help: string): Setting<number> {
   const schema = number.pipe(z.number().int().min(min).max(max)).default(fallback);
   return make(schema, `integer ${min}–${max}${unit === '' ? '' : `, ${unit}`}`, String(fallback), help);
@@ -74,9 +85,60 @@ function list(help: string): Setting<string[]> {
   return make(z.union([z.array(z.string()), fromText]).default([]), 'comma-separated list', '', help);
 }
 
+/** Objects, given as JSON or, in `anyrag.yml`, as they are. */
+function objects<T extends { name: string }>(item: z.ZodType<T>, type: string, help: string): Setting<T[]> {
+  const fromJson = z.string().transform((value, context) => {
+    try {
+      return JSON.parse(value) as unknown;
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be JSON' });
+      return z.NEVER;
+    }
+  });
+  const items = z.array(item).refine(differentNames, 'each name may be there once');
+  const schema = z
+    .union([z.array(z.unknown()), fromJson])
+    .pipe(items)
+    .default([]);
+  return make(schema, type, '', help, true);
+}
+
 function make<T>(schema: z.ZodType<T>, type: string, defaultText: string, help: string, secret = false): Setting<T> {
   return { schema, type, defaultText, help, secret };
 }
+
+/** Plain HTTP shows everything that is said to whoever listens, so it is for this machine only. */
+const isTrustedUrl = (text: string) => {
+  const url = URL.parse(text);
+  return (
+    url?.protocol === 'https:' ||
+    (url?.protocol === 'http:' && /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname))
+  );
+};
+
+const GOOGLE_ISSUER = 'https://accounts.google.com';
+
+/** Secrets and claims travel to and from an issuer. */
+const oidcProvider = z
+  .strictObject({
+    name: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'name must be a word in lower case'),
+    issuer: z.string().refine(isTrustedUrl, 'issuer must be an https URL').optional(),
+    client_id: z.string().min(1),
+    client_secret: z.string().min(1).optional(),
+  })
+  .transform(({ name, issuer, client_id, client_secret }) => ({
+    name,
+    issuer: issuer ?? (name === 'google' ? GOOGLE_ISSUER : null),
+    clientId: client_id,
+    clientSecret: client_secret ?? null,
+  }))
+  .refine(
+    (provider): provider is typeof provider & { issuer: string } => provider.issuer !== null,
+    'issuer is missing',
+  );
+const differentNames = (items: readonly { name: string }[]) =>
+  new Set(items.map(({ name }) => name)).size === items.length;
+
 
 /** Every setting there is. `.env.example` and `docs/configuration.md` say the same, which a test compares. */
 export const SETTINGS = {
@@ -132,6 +194,20 @@ export const SETTINGS = {
   ),
 
   REGISTRATION: choice(['open', 'invite', 'closed'], 'open', 'Who may register an account.'),
+  PUBLIC_URL: optionalUrl(
+    'Base URL of the server as its users see it, for links and identity providers. Default: HOST and PORT, which is enough on one machine.',
+  ),
+  SMTP_URL: optionalText(
+    'Mail server, such as smtp://user:password@mail.example.com:587. With it, e-mail addresses have to be verified.',
+    true,
+  ),
+  MAIL_FROM: text('anyrag@localhost', 'Sender of mails: an address, or "name <address>".'),
+  OIDC_PROVIDERS: objects(
+    oidcProvider,
+    'JSON list of {name, issuer, client_id, client_secret}',
+    'OpenID Connect providers that people may sign in with; the issuer of google is known.',
+  ),
+  OIDC_RETURN_URLS: list('URLs that a sign-in at a provider may send the browser back to, each in full.'),
   ALLOW_GUEST_READ: flag(false, 'Callers without credentials may read and search public documents.'),
   ALLOW_GUEST_INGESTION: flag(
     false,

@@ -10,15 +10,21 @@ export const ERROR_CODES = {
   unauthenticated: { status: 401, title: 'Credentials are needed', retryable: false },
   invalid_credentials: { status: 401, title: 'The credentials are not valid', retryable: false },
   forbidden: { status: 403, title: 'You may not do this', retryable: false },
+  wrong_password: { status: 403, title: 'The password is not right', retryable: false },
+  email_unproven: { status: 403, title: 'The e-mail address has not been verified', retryable: false },
+  identity_refused: { status: 403, title: 'The identity provider did not vouch for a sign-in', retryable: false },
   sign_in_again: { status: 403, title: 'This needs a sign-in of the last minutes', retryable: false },
   registration_closed: { status: 403, title: 'Registration is closed', retryable: false },
   not_found: { status: 404, title: 'Not found', retryable: false },
   conflict: { status: 409, title: 'The request conflicts with the current state', retryable: false },
   email_taken: { status: 409, title: 'An account with this e-mail address exists', retryable: false },
+  link_needs_password: { status: 409, title: 'The account has to be linked with its password', retryable: false },
   last_admin: { status: 409, title: 'A group would be left without an admin', retryable: false },
   last_super_admin: { status: 409, title: 'Nobody would be left who may administer the system', retryable: false },
   idempotency_conflict: { status: 409, title: 'The idempotency key was used for another request', retryable: false },
   job_state_conflict: { status: 409, title: 'The state of the job forbids this', retryable: false },
+  invalid_token: { status: 422, title: 'The link or code is not valid any more', retryable: false },
+  mail_not_set_up: { status: 422, title: 'No mail can be sent', retryable: false },
   payload_too_large: { status: 413, title: 'The body is larger than allowed', retryable: false },
   unsupported_media_type: { status: 415, title: 'The media type is not supported', retryable: false },
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },
@@ -59,6 +65,11 @@ export const ERROR_CODES = {
   provider_invalid_answer: { status: 503, title: 'The model provider gave an invalid answer', retryable: true },
 
   embedding_not_set_up: { status: 422, title: 'No embedding model is set up', retryable: false },
+
+  // Mail and identity providers
+  mail_unavailable: { status: 503, title: 'The mail server cannot be reached', retryable: true },
+  mail_rejected: { status: 422, title: 'The mail server refused the mail', retryable: false },
+  identity_provider_unavailable: { status: 503, title: 'The identity provider cannot be reached', retryable: true },
 
   // Jobs
   job_payload_invalid: { status: 422, title: 'The payload of the job is not valid', retryable: false },

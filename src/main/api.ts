@@ -14,6 +14,7 @@ import { chatSettings, embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
 import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets } from './platform.ts';
 import { runProcess } from './run-process.ts';
+import { logTrustInAddresses, oidcProvidersOf, publicUrlOf } from './sign-in.ts';
 
 /** One API process: answers requests until it is told to stop. */
 async function main({ isJson }: Output): Promise<void> {
@@ -40,6 +41,11 @@ async function main({ isJson }: Output): Promise<void> {
       passwords: createPasswords(),
       throttle: config.rateLimits ? createLoginThrottle(secrets) : null,
       registration: config.registration,
+      sendsMail: config.smtpUrl !== null,
+      publicUrl: publicUrlOf(config),
+      admitInvited: null,
+      oidcProviders: oidcProvidersOf(config, log),
+      oidcReturnUrls: config.oidcReturnUrls,
     },
     answers: {
       db,
@@ -60,6 +66,7 @@ async function main({ isJson }: Output): Promise<void> {
     trustProxy: config.trustProxy,
     stopping: stopping.signal,
   });
+  logTrustInAddresses(config, log);
   const url = await app.listen({ host: config.host, port: config.port });
   // Before anybody is told that this process is ready, and may be told to stop in return.
   const stopped = untilStopped(async () => {

@@ -1,12 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { jobSubject } from '../access/index.ts';
+import { jobSubject, openSigningKeys } from '../access/index.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { createEmbeddingModel } from '../providers/index.ts';
 import { createHandlers } from '../worker/handlers.ts';
 import type { JobRunDependencies } from '../worker/job-run.ts';
 import { embeddingSettings } from './models.ts';
-import { MIGRATIONS_DIRECTORY, openPlatform, type Platform } from './platform.ts';
+import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets, type Platform } from './platform.ts';
+import { mailerOf, publicUrlOf } from './sign-in.ts';
 
 /** What a worker and the processes of its jobs have in common. */
 export interface JobPlatform extends Platform {
@@ -22,6 +23,10 @@ export async function openJobPlatform(output: { isJson: boolean }): Promise<JobP
   const platform = await openPlatform('worker', output);
   const { config, log, db, storage } = platform;
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
+  const secrets = await openSecrets(config);
+  // Throws under another secret than that of the API: better now than in the middle of a mail.
+  await openSigningKeys({ db, secrets });
+  const mailer = mailerOf(config);
   const temporaryDirectory = join(config.dataDir, 'tmp');
   await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
   // One try per call: the queue tries again, and without holding a slot meanwhile.
@@ -29,7 +34,10 @@ export async function openJobPlatform(output: { isJson: boolean }): Promise<JobP
   const runs: JobRunDependencies = {
     db,
     log,
-    handlers: createHandlers({ db, storage, embeddingModel, temporaryDirectory }, config),
+    handlers: createHandlers(
+      { db, storage, embeddingModel, temporaryDirectory, secrets, mailer, publicUrl: publicUrlOf(config) },
+      config,
+    ),
     resolveSubject: (job) => jobSubject({ db }, job),
     jobTimeoutMs: config.jobTimeoutMs,
     abortGraceMs: ABORT_GRACE_MS,
@@ -38,6 +46,7 @@ export async function openJobPlatform(output: { isJson: boolean }): Promise<JobP
     ...platform,
     runs,
     async close() {
+      mailer?.close();
       await embeddingModel?.close();
       await db.close();
     },

@@ -5,6 +5,7 @@ import { hasCode } from '../errors/app-error.ts';
 import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
 import { chatSettings, embeddingSettings } from './models.ts';
 import { assertSecretFits, databaseOptionsOf, storageDirectory } from './platform.ts';
+import { mailerOf, publicUrlOf } from './sign-in.ts';
 
 /** What would stop a start although each setting is valid by itself; checked without opening or making anything. */
 export async function setUpProblems(config: Config): Promise<string[]> {
@@ -13,6 +14,8 @@ export async function setUpProblems(config: Config): Promise<string[]> {
     () => assertSecretFits(config),
     () => filePathOf(databaseOptionsOf(config).url),
     () => storageDirectory(config),
+    () => publicUrlOf(config),
+    () => mailerOf(config)?.close(),
     () => createEmbeddingModel(embeddingSettings(config))?.close(),
     () => createChatModel(chatSettings(config))?.close(),
   ];

@@ -1,3 +1,5 @@
+import type { Secrets } from '../access/index.ts';
+import { ACCOUNT_MAIL, accountMailHandler, SIGN_IN_UPKEEP, signInUpkeepHandler } from '../accounts/jobs.ts';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { deleteFilesHandler } from '../documents/jobs.ts';
@@ -11,6 +13,8 @@ import {
   reindexHandler,
 } from '../ingestion/jobs.ts';
 import type { JobHandler } from '../jobs/index.ts';
+import { type Mailer, SEND_MAIL } from '../mail/index.ts';
+import { sendMailHandler } from '../mail/jobs.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { MAINTENANCE, maintenanceHandler } from './maintenance.ts';
@@ -20,6 +24,11 @@ export interface HandlerDependencies {
   storage: Storage;
   embeddingModel: EmbeddingModel | null;
   temporaryDirectory: string;
+  secrets: Secrets;
+  /** Null: no mail is sent. */
+  mailer: Mailer | null;
+  /** Base URL of the server as its users see it. */
+  publicUrl: string;
 }
 
 /** Every type of job and what runs for it. */
@@ -42,6 +51,9 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
     [EMBED_STRETCH, embedStretchHandler(pipeline) as JobHandler],
     ['reindex', reindexHandler(pipeline) as JobHandler],
     ['delete_files', deleteFilesHandler(deps) as JobHandler],
+    [SEND_MAIL, sendMailHandler(deps) as JobHandler],
+    [ACCOUNT_MAIL, accountMailHandler(deps) as JobHandler],
+    [SIGN_IN_UPKEEP, signInUpkeepHandler(deps) as JobHandler],
     [MAINTENANCE, maintenanceHandler(deps, retention) as JobHandler],
   ]);
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { SIGN_IN_UPKEEP } from '../accounts/jobs.ts';
+import { deleteExpiredEntries } from '../cache/index.ts';
 import type { Database, Statement } from '../db/database.ts';
 import {
   deleteDeadWorkers,
@@ -33,6 +35,14 @@ export const BUILT_IN_SCHEDULES: readonly NewSchedule[] = [
     maxCatchUp: 1,
     uniqueKey: MAINTENANCE,
   },
+  {
+    scheduleId: SIGN_IN_UPKEEP,
+    jobType: SIGN_IN_UPKEEP,
+    payload: {},
+    cron: '*/5 * * * *',
+    maxCatchUp: 1,
+    uniqueKey: SIGN_IN_UPKEEP,
+  },
 ];
 
 export interface Retention {
@@ -43,7 +53,7 @@ export interface Retention {
 }
 
 /**
- * Clears away what is past its time: finished jobs, results, idempotent answers, and what the queue no longer needs of
+ * Clears away what is past its time: finished jobs, results, idempotent answers, cached values, and what the queue no longer needs of
  * dead workers, idle tenants, rates and schedules. In slices, each a short transaction, so that claims get in between.
  * Answers how many rows of each went.
  */
@@ -79,6 +89,7 @@ async function choresFor(db: Database, retention: Retention): Promise<Chore[]> {
     { name: 'jobs_by_count', statements: surplus === null ? [] : pruneUpTo(surplus) },
     { name: 'idempotent_answers', statements: [pruneIdempotentAnswers()] },
     { name: 'schedule_fires', statements: [pruneScheduleFires(maxAgeMs)] },
+    { name: 'cache', statements: [deleteExpiredEntries()] },
     { name: 'tenants', statements: [pruneLanes()] },
     { name: 'rates', statements: [pruneRates()] },
     { name: 'workers', statements: [deleteDeadWorkers()] },

@@ -1,16 +1,16 @@
 import { createPasswords, deriveSecrets, openSigningKeys } from '../../src/access/index.ts';
-import { type AccountDependencies, register, type SignedIn } from '../../src/accounts/index.ts';
+import { type AccountDependencies, type OidcDependencies, register, type SignedIn } from '../../src/accounts/index.ts';
 import { Cache } from '../../src/cache/index.ts';
 import type { Database } from '../../src/db/database.ts';
 
 export const TEST_SECRET = 'a-secret-for-tests-only-0123456789-abcdefghij';
 export const TEST_PASSWORD = 'correct horse battery staple';
 
-/** Everything that accounts need, with open registration and no slowing down. */
+/** Everything that accounts need, with open registration, no mail and no slowing down. */
 export async function accountDependencies(
   db: Database,
-  overrides: Partial<AccountDependencies> = {},
-): Promise<AccountDependencies & { cache: Cache }> {
+  overrides: Partial<OidcDependencies> = {},
+): Promise<OidcDependencies & { cache: Cache }> {
   const secrets = deriveSecrets(TEST_SECRET);
   return {
     db,
@@ -19,11 +19,18 @@ export async function accountDependencies(
     passwords: createPasswords(),
     throttle: null,
     registration: 'open',
+    sendsMail: false,
+    publicUrl: 'http://localhost:9090',
+    admitInvited: null,
+    oidcProviders: new Map(),
+    oidcReturnUrls: [],
     cache: new Cache({ db, log: { warn() {} } }),
     ...overrides,
   };
 }
 
-export function registerUser(dependencies: AccountDependencies, email = 'ada@example.com'): Promise<SignedIn> {
-  return register(dependencies, { email, password: TEST_PASSWORD });
+export async function registerUser(dependencies: AccountDependencies, email = 'ada@example.com'): Promise<SignedIn> {
+  const outcome = await register(dependencies, { email, password: TEST_PASSWORD });
+  if (outcome.kind !== 'signed_in') throw new Error('registered, but not signed in');
+  return outcome.signedIn;
 }

@@ -5,13 +5,14 @@ import { Writable } from 'node:stream';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
 import { authenticate } from '../../src/access/index.ts';
-import type { AccountDependencies } from '../../src/accounts/index.ts';
+import type { OidcDependencies } from '../../src/accounts/index.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/db/database.ts';
 import { pingDatabase } from '../../src/db/ping.ts';
 import type { Row, Statement } from '../../src/db/sql.ts';
 import { type AppDependencies, buildApp } from '../../src/http/app.ts';
 import { outboundRules } from '../../src/ingestion/index.ts';
+import type { Mailer } from '../../src/mail/index.ts';
 import type { ChatModel, EmbeddingModel } from '../../src/providers/index.ts';
 import { openDirectoryStorage } from '../../src/storage/index.ts';
 import { createHandlers } from '../../src/worker/handlers.ts';
@@ -29,7 +30,9 @@ export interface TestAppOptions {
   trustProxy?: string[];
   embeddingModel?: EmbeddingModel;
   chatModel?: ChatModel;
-  auth?: Partial<AccountDependencies>;
+  auth?: Partial<OidcDependencies>;
+  /** Default: none. */
+  mailer?: Mailer;
   /** Last word on everything the app gets, for faults. */
   change?: (deps: AppDependencies) => Partial<AppDependencies>;
 }
@@ -83,9 +86,14 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   const storage = await openDirectoryStorage(join(directory, 'files'));
   const temporaryDirectory = join(directory, 'tmp');
   await mkdir(temporaryDirectory);
-  const auth = await accountDependencies(db, options.auth);
+  const auth = await accountDependencies(db, { sendsMail: options.mailer !== undefined, ...options.auth });
   const embeddingModel = options.embeddingModel ?? null;
-  const handlers = createHandlers({ db, storage, embeddingModel, temporaryDirectory }, config);
+  const { secrets, publicUrl } = auth;
+  const mailer = options.mailer ?? null;
+  const handlers = createHandlers(
+    { db, storage, embeddingModel, temporaryDirectory, secrets, mailer, publicUrl },
+    config,
+  );
   const logLines: string[] = [];
   const stopping = new AbortController();
   const access = {

@@ -42,6 +42,9 @@ export type Resource =
   | 'cancelled job'
   | 'api key'
   | 'session'
+  | 'account'
+  | 'user'
+  | 'provider'
   | 'queue';
 
 export interface MatrixRow {
@@ -176,6 +179,60 @@ export const MATRIX: readonly MatrixRow[] = [
     outcomes: everybody('invalid_credentials'),
   },
   { route: 'POST /auth/logout', about: 'session', outcomes: users(204, NO_KEYS) },
+  { route: 'POST /auth/logout-everywhere', about: 'account', outcomes: users(204, NO_KEYS) },
+  {
+    route: 'POST /auth/password',
+    about: 'nothing',
+    body: { current_password: 'wrong horse battery staple', new_password: 'another horse battery staple' },
+    outcomes: refused('wrong_password', NO_KEYS),
+  },
+  {
+    route: 'POST /auth/password/reset-request',
+    about: 'nothing',
+    body: { email: 'ada@example.com' },
+    outcomes: everybody('mail_not_set_up'),
+  },
+  {
+    route: 'POST /auth/password/reset',
+    about: 'nothing',
+    body: { token: 'unknown', new_password: 'another horse battery staple' },
+    outcomes: everybody('invalid_token'),
+  },
+  {
+    route: 'POST /users/:user_id/password-reset-link',
+    about: 'user',
+    outcomes: refused('forbidden', { super_admin: 201 }),
+  },
+  {
+    route: 'POST /auth/verify-email',
+    about: 'nothing',
+    body: { token: 'unknown' },
+    outcomes: refused('invalid_token', NO_KEYS),
+  },
+  {
+    route: 'POST /auth/verify-email/resend',
+    about: 'nothing',
+    outcomes: refused('mail_not_set_up', NO_KEYS),
+  },
+  { route: 'GET /auth/oidc/:provider/login', about: 'provider', outcomes: everybody(302) },
+  {
+    route: 'GET /auth/oidc/:provider/callback',
+    about: 'provider',
+    query: '?state=unknown&code=x',
+    outcomes: everybody('identity_refused'),
+  },
+  {
+    route: 'POST /auth/oidc/:provider/link',
+    about: 'provider',
+    body: { password: 'wrong horse battery staple' },
+    outcomes: refused('wrong_password', NO_KEYS),
+  },
+  {
+    route: 'POST /auth/oidc/token',
+    about: 'nothing',
+    body: { code: 'unknown', code_verifier: 'v'.repeat(43) },
+    outcomes: everybody('invalid_token'),
+  },
   { route: 'GET /auth/me', about: 'nothing', outcomes: users(200, READ_KEYS) },
   { route: 'POST /auth/api-keys', about: 'nothing', body: { name: 'another' }, outcomes: users(201, NO_KEYS) },
   {

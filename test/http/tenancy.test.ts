@@ -1,13 +1,22 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { OidcProvider } from '../../src/accounts/index.ts';
 import { newId } from '../../src/base/ids.ts';
 import { now, type Statement, sql } from '../../src/db/sql.ts';
+import { AppError } from '../../src/errors/app-error.ts';
 import { ERROR_CODES } from '../../src/errors/codes.ts';
 import { createEmbeddingModel, type EmbeddingModel } from '../../src/providers/index.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../fakes/openai-server.ts';
 import { TEST_PASSWORD } from '../harness/accounts.ts';
 import { createTestApp, registeredRoutes, type TestApp, type TestUser } from '../harness/app.ts';
 import { CALLERS, type Caller, MATRIX, type MatrixRow, type Resource } from './tenancy-matrix.ts';
+
+/** Where people could sign in; nobody gets that far here. */
+const PROVIDER: OidcProvider = {
+  name: 'example',
+  authorizationUrl: async () => new URL('https://id.example/authorize'),
+  identityOf: () => Promise.reject(new AppError('identity_refused')),
+};
 
 const LEVELS = { read: 1, write: 2, manage: 3 } as const;
 
@@ -21,7 +30,10 @@ let ids: Record<'document' | 'unshared document' | 'public document' | 'ended jo
 
 beforeAll(async () => {
   provider = await startFakeOpenAi();
-  api = await createTestApp({ embeddingModel: embedding(provider) });
+  api = await createTestApp({
+    embeddingModel: embedding(provider),
+    auth: { oidcProviders: new Map([[PROVIDER.name, PROVIDER]]) },
+  });
   await makeCallers();
   ids = {
     document: await api.ingestText(owner(), { text: 'Otters of the owner.', title: 'Otters' }),
@@ -136,7 +148,12 @@ async function idOf(about: Resource): Promise<string> {
     case 'queue':
       // Any name will do; one as long as that of no queue.
       return newId();
+    case 'user':
+      return callers.stranger!.userId;
+    case 'provider':
+      return PROVIDER.name;
     case 'nothing':
+    case 'account':
     case 'session':
       return '';
     default:
@@ -148,7 +165,10 @@ type Question = Pick<MatrixRow, 'route' | 'query' | 'body'> & Partial<MatrixRow>
 
 async function callerFor(row: Question, caller: Caller): Promise<TestUser | undefined> {
   const user = callers[caller];
-  if (row.about !== 'session' || user === undefined || caller === 'bad_token' || caller.startsWith('key_')) return user;
+  if (user === undefined || caller === 'bad_token' || caller.startsWith('key_')) return user;
+  // Ends all there is, so it is done to somebody else of the kind.
+  if (row.about === 'account') return api.registerUser();
+  if (row.about !== 'session') return user;
   const payload = { email: user.email, password: TEST_PASSWORD };
   const { access_token } = (await api.inject({ method: 'POST', url: '/auth/login', payload })).json();
   return { ...user, authorization: `Bearer ${access_token}` };

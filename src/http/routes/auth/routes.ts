@@ -1,50 +1,55 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import {
-  type AccountDependencies,
   type ApiKey,
   createApiKey,
   listApiKeys,
   login,
   logout,
+  logoutEverywhere,
   me,
+  type OidcDependencies,
   type Profile,
   refresh,
   register,
   removeApiKey,
-  type SignedIn,
 } from '../../../accounts/index.ts';
 import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
 import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { App, RouteAccess } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { instantToMs, pageOf } from '../../schemas.ts';
+import { oidcRoutes } from './oidc-routes.ts';
+import { passwordRoutes } from './password-routes.ts';
 import {
   ApiKeyBody,
   ApiKeyList,
   ApiKeyParams,
   ApiKeyQuery,
+  CheckMail,
   CreatedApiKey,
   KeySet,
   LoginBody,
   Me,
   RefreshBody,
+  RefreshHeaders,
   RegisterBody,
   SignedIn as SignedInSchema,
 } from './schema.ts';
+import { MAX_CREDENTIALS_BYTES, NOT_STORED, signedInToJson } from './signed-in.ts';
 
-export type AuthRouteDependencies = AccountDependencies;
+export type AuthRouteDependencies = OidcDependencies;
 
 const OPEN: RouteAccess = { kind: 'open' };
 /** A key neither ends sessions nor makes, shows or deletes keys: a leaked one must not outlive its own deletion. */
 const SESSION_ONLY: RouteAccess = { kind: 'user', scope: null };
-/** Three fields of at most 1,024 characters, each escaped by six bytes. Anybody may send this much, to be held in memory. */
-const MAX_CREDENTIALS_BYTES = 32_768;
 /** How long others may keep our public keys. */
 const KEY_SET_MAX_AGE_SECONDS = 300;
 
 export function authRoutes(app: App, deps: AuthRouteDependencies): void {
   sessionRoutes(app, deps);
+  passwordRoutes(app, deps);
+  oidcRoutes(app, deps);
   apiKeyRoutes(app, deps);
 
   app.get(
@@ -74,14 +79,16 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
       bodyLimit: MAX_CREDENTIALS_BYTES,
       schema: {
         tags,
-        summary: 'Make an account and sign in',
+        summary: 'Make an account, and sign in unless the address has to be verified first',
         body: RegisterBody,
-        response: { 201: SignedInSchema, ...problemResponses(409, 413, 415) },
+        response: { 201: SignedInSchema, 202: CheckMail, ...problemResponses(409, 413, 415) },
       },
     },
     async (request, reply) => {
-      const signedIn = await register(deps, request.body);
-      return reply.code(201).headers(NOT_STORED).send(signedInToJson(signedIn));
+      const { email, password, name, invitation_token } = request.body;
+      const outcome = await register(deps, { email, password, name, invitationToken: invitation_token });
+      if (outcome.kind === 'check_mail') return reply.code(202).headers(NOT_STORED).send({ status: outcome.kind });
+      return reply.code(201).headers(NOT_STORED).send(signedInToJson(outcome.signedIn));
     },
   );
 
@@ -111,12 +118,14 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
       schema: {
         tags,
         summary: 'Exchange a refresh token for the next pair of tokens',
+        headers: RefreshHeaders,
         body: RefreshBody,
         response: { 200: SignedInSchema, ...problemResponses(413, 415) },
       },
     },
     async (request, reply) => {
-      const signedIn = await refresh(deps, request.body.refresh_token);
+      const repeatKey = request.headers['idempotency-key'];
+      const signedIn = await refresh(deps, { refreshToken: request.body.refresh_token, repeatKey });
       return reply.headers(NOT_STORED).send(signedInToJson(signedIn));
     },
   );
@@ -129,6 +138,22 @@ function sessionRoutes(app: App, deps: AuthRouteDependencies): void {
     },
     async (request, reply) => {
       await logout(deps, request.subject);
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    '/auth/logout-everywhere',
+    {
+      config: { access: SESSION_ONLY },
+      schema: {
+        tags,
+        summary: 'End all your sessions at once, this one too',
+        response: { 204: z.null(), ...problemResponses(413, 415) },
+      },
+    },
+    async (request, reply) => {
+      await logoutEverywhere(deps, request.subject);
       return reply.code(204).send(null);
     },
   );
@@ -202,9 +227,6 @@ function apiKeyRoutes(app: App, deps: AuthRouteDependencies): void {
   );
 }
 
-/** RFC 6749 §5.1: answers with credentials in them stay out of caches. */
-const NOT_STORED = { 'cache-control': 'no-store' };
-
 function sendCreatedKey(reply: FastifyReply, key: ApiKey, secret: string) {
   return reply
     .code(201)
@@ -215,16 +237,6 @@ function sendCreatedKey(reply: FastifyReply, key: ApiKey, secret: string) {
 function positionIn(cursor: string) {
   const [createdAt, keyId] = decodeCursor(cursor, ['number', 'string']);
   return { createdAt, keyId };
-}
-
-function signedInToJson({ user, tokens }: SignedIn) {
-  return {
-    user: { user_id: user.userId, email: user.email, name: user.name, created_at: toTimestamp(user.createdAt) },
-    access_token: tokens.accessToken,
-    token_type: 'Bearer' as const,
-    expires_in: tokens.expiresInSeconds,
-    refresh_token: tokens.refreshToken,
-  };
 }
 
 function profileToJson(profile: Profile) {

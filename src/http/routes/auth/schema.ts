@@ -6,19 +6,86 @@ import { Id, InstantInput, Label, ListOf, PageQuery, Timestamp } from '../../sch
 const MAX_INPUT_CHARS = 1_024;
 const EmailInput = z.string().min(1).max(MAX_INPUT_CHARS).meta({ format: 'email' });
 const PasswordInput = z.string().min(1).max(MAX_INPUT_CHARS).meta({ format: 'password' });
-const RefreshToken = z.string().min(1).max(MAX_INPUT_CHARS);
+const Token = z.string().min(1).max(MAX_INPUT_CHARS);
+const NewPassword = PasswordInput.meta({ description: '12 to 128 characters, none of the most common passwords' });
 
 export const RegisterBody = z
   .strictObject({
     email: EmailInput,
-    password: PasswordInput.meta({ description: '12 to 128 characters, none of the most common passwords' }),
+    password: NewPassword,
     name: Label(200).optional(),
+    invitation_token: Token.optional().meta({ description: 'From the mail that invites you' }),
   })
   .meta({ id: 'RegisterBody' });
 
 export const LoginBody = z.strictObject({ email: EmailInput, password: PasswordInput }).meta({ id: 'LoginBody' });
 
-export const RefreshBody = z.strictObject({ refresh_token: RefreshToken }).meta({ id: 'RefreshBody' });
+export const RefreshBody = z.strictObject({ refresh_token: Token }).meta({ id: 'RefreshBody' });
+
+export const RefreshHeaders = z.object({
+  'idempotency-key': z.string().min(16).max(255).optional().meta({
+    description: 'Random and new for each exchange: under it the exchange may be repeated for ten seconds',
+  }),
+});
+
+/** Says the same whether an account was made or there was one. */
+export const CheckMail = z.object({ status: z.literal('check_mail') }).meta({ id: 'CheckMail' });
+
+export const PasswordBody = z
+  .strictObject({ current_password: PasswordInput, new_password: NewPassword })
+  .meta({ id: 'PasswordBody' });
+
+export const ResetRequestBody = z.strictObject({ email: EmailInput }).meta({ id: 'ResetRequestBody' });
+
+export const ResetBody = z.strictObject({ token: Token, new_password: NewPassword }).meta({ id: 'ResetBody' });
+
+export const VerifyEmailBody = z.strictObject({ token: Token }).meta({ id: 'VerifyEmailBody' });
+
+export const UserParams = z.strictObject({ user_id: Id });
+
+export const ResetLink = z
+  .object({
+    url: z.string().meta({ description: 'To be handed to the user; shown this once' }),
+    token: z.string().meta({ description: 'The same without the page' }),
+    expires_at: Timestamp,
+  })
+  .meta({ id: 'ResetLink' });
+
+export const ProviderParams = z.strictObject({ provider: Id });
+
+/** RFC 7636 §4.2, of S256. */
+const CodeChallenge = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const targetFields = {
+  return_to: z
+    .string()
+    .max(2_000)
+    .optional()
+    .meta({
+      description: 'One of OIDC_RETURN_URLS: the browser goes there with a code. Without it the answer has the tokens',
+    }),
+  code_challenge: CodeChallenge.optional().meta({ description: 'RFC 7636, S256; needed with return_to' }),
+};
+const bothOrNeither = (target: { return_to?: string | undefined; code_challenge?: string | undefined }) =>
+  (target.return_to === undefined) === (target.code_challenge === undefined);
+const BOTH = { message: 'return_to and code_challenge go together', path: ['code_challenge'] };
+
+export const OidcLoginQuery = z.strictObject(targetFields).refine(bothOrNeither, BOTH);
+
+export const OidcLinkBody = z
+  .strictObject({ password: PasswordInput, ...targetFields })
+  .refine(bothOrNeither, BOTH)
+  .meta({ id: 'OidcLinkBody' });
+
+export const OidcLink = z
+  .object({ authorization_url: z.string().meta({ description: 'Where to send the browser that got this answer' }) })
+  .meta({ id: 'OidcLink' });
+
+/** Providers add what they like. */
+export const OidcCallbackQuery = z.looseObject({ state: Token });
+
+export const OidcTokenBody = z
+  .strictObject({ code: Token, code_verifier: z.string().regex(/^[A-Za-z0-9._~-]{43,128}$/) })
+  .meta({ id: 'OidcTokenBody' });
 
 const ownFields = { user_id: z.string(), email: z.string(), name: z.string().nullable() };
 
