@@ -252,7 +252,9 @@ describe('the subject of a job', () => {
   });
 
   test.each(['guest', 'system'] as const)('of a %s is one', async (via) => {
-    expect(await jobSubject(dependencies, { ownerId: null, via, levelCap: 1, groupId: null })).toMatchObject({ kind: via });
+    expect(await jobSubject(dependencies, { ownerId: null, via, levelCap: 1, groupId: null })).toMatchObject({
+      kind: via,
+    });
   });
 
   test('of a user without an id is nobody, not a guest', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { accountDependencies, registerUser } from '../../test/harness/accounts.ts';
+import { addMember, createGroup } from '../../test/factories.ts';
+import { accountDependencies, registerUser, TEST_PASSWORD } from '../../test/harness/accounts.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/harness/database.ts';
 import { authenticate, guestSubject, type Subject } from '../access/index.ts';
 import { sql } from '../db/sql.ts';
@@ -7,6 +8,7 @@ import type { ApiKey } from './api-key.ts';
 import { createApiKey } from './create-api-key.ts';
 import type { AccountDependencies } from './dependencies.ts';
 import { listApiKeys } from './list-api-keys.ts';
+import { login } from './login.ts';
 import { removeApiKey } from './remove-api-key.ts';
 
 let database: TestDatabase;
@@ -21,6 +23,11 @@ afterEach(() => database.close());
 
 async function signUp(email: string): Promise<Subject> {
   const { tokens } = await registerUser(dependencies, email);
+  return authenticate(dependencies, `Bearer ${tokens.accessToken}`);
+}
+
+async function signIn(email: string): Promise<Subject> {
+  const { tokens } = await login(dependencies, { email, password: TEST_PASSWORD, clientAddress: '::1' });
   return authenticate(dependencies, `Bearer ${tokens.accessToken}`);
 }
 
@@ -50,6 +57,49 @@ describe('an API key', () => {
       sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${ada.userId}, 'operator', 0)`,
     ]);
     await expect(create(ada, { scopes: ['content:expire'] })).rejects.toMatchObject({ code: 'forbidden' });
+  });
+
+  test('may be limited to a level and to a group of its user', async () => {
+    const groupId = await createGroup(database.db);
+    await addMember(database.db, groupId, ada.userId!);
+    const { key, secret } = await create(ada, { levelCap: 'write', groupId });
+    expect(key).toMatchObject({ levelCap: 'write', groupId });
+    expect(await listApiKeys(dependencies, ada, { before: null, limit: 10 })).toEqual([key]);
+    const subject = await authenticate(dependencies, `Bearer ${secret}`);
+    expect(subject).toMatchObject({ levelCap: 2, groupId, systemRoles: [] });
+  });
+
+  test.each([
+    [['read'], 'manage', 1],
+    [['read', 'ingest'], 'read', 1],
+    [['manage'], 'manage', 3],
+    [['manage'], null, 4],
+  ] as const)('with the scopes %j and the cap %j reaches the lower of the two', async (scopes, levelCap, reached) => {
+    const { secret } = await create(ada, { scopes: [...scopes], levelCap });
+    expect((await authenticate(dependencies, `Bearer ${secret}`)).levelCap).toBe(reached);
+  });
+
+  test('is made for no group that its user is not in, and never sweeps for one', async () => {
+    const groupId = await createGroup(database.db);
+    await expect(create(ada, { groupId })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(create(ada, { groupId: 'nothing' })).rejects.toMatchObject({ code: 'not_found' });
+    await addMember(database.db, groupId, ada.userId!);
+    await database.db.batch([
+      sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${ada.userId}, 'operator', 0)`,
+    ]);
+    const operator = await signIn('ada@example.com');
+    await expect(create(operator, { groupId, scopes: ['content:expire'] })).rejects.toMatchObject({
+      code: 'validation_failed',
+      errors: [{ path: 'body.group_id' }],
+    });
+  });
+
+  test('goes with its group, since without the limit it would see more', async () => {
+    const groupId = await createGroup(database.db);
+    await addMember(database.db, groupId, ada.userId!);
+    const { secret } = await create(ada, { groupId });
+    await database.db.batch([sql`DELETE FROM groups`]);
+    await expect(authenticate(dependencies, `Bearer ${secret}`)).rejects.toMatchObject({ code: 'invalid_credentials' });
   });
 
   test('cannot have expired before it is made', async () => {

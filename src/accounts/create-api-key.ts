@@ -1,13 +1,17 @@
-import { hasRole, newApiKey, type Scope, type Subject } from '../access/index.ts';
+import { hasRole, newApiKey, type Permission, type Scope, type Subject } from '../access/index.ts';
 import type { Database } from '../db/database.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import type { ApiKey } from './api-key.ts';
-import { insertApiKey, requireInFuture, toApiKey } from './queries.ts';
+import { insertApiKey, requireInFuture, requireMembership, toApiKey } from './queries.ts';
 
 export interface ApiKeyInput {
   readonly name: string;
   /** Default: everything that needs no system role. */
   readonly scopes?: readonly Scope[] | undefined;
+  /** Default: as far as the scopes go. */
+  readonly levelCap?: Permission | null | undefined;
+  /** For what is shared with this group alone. Default: for all that the caller may see. */
+  readonly groupId?: string | null | undefined;
   /** Milliseconds; null: never. */
   readonly expiresAt: number | null;
 }
@@ -17,7 +21,7 @@ const DEFAULT_SCOPES: readonly Scope[] = ['read', 'search', 'ingest', 'manage'];
 /**
  * Makes a key for the caller. `secret` is the whole key; it is not stored and cannot be shown again. Throws `AppError` forbidden
  * when the caller is not signed in by a session (a key makes no keys) or asks for `content:expire` without the role for it,
- * validation_failed when it would expire in the past.
+ * not_found for a group the caller is not in, validation_failed when it would expire in the past, or is to sweep one group.
  */
 export async function createApiKey(
   { db }: { db: Database },
@@ -29,9 +33,13 @@ export async function createApiKey(
   if (scopes.includes('content:expire') && !hasRole(subject, 'super_admin', 'operator')) {
     throw new AppError('forbidden', 'The scope content:expire needs the role operator');
   }
+  const { levelCap = null, groupId = null } = input;
+  if (groupId !== null && scopes.includes('content:expire'))
+    refuse('group_id', 'does not go with the scope content:expire');
   const { keyId, text, secretHash } = newApiKey();
-  const insert = insertApiKey({ ...input, scopes, keyId, secretHash, userId: subject.userId });
-  const rows = await db.batch([...expiryCheck(input.expiresAt), insert]).catch(explainExpiry);
+  const insert = insertApiKey({ ...input, scopes, levelCap, groupId, keyId, secretHash, userId: subject.userId });
+  const checks = [...expiryCheck(input.expiresAt), ...(groupId === null ? [] : [requireMembership(subject, groupId)])];
+  const rows = await db.batch([...checks, insert]).catch(explainExpiry);
   return { key: toApiKey(rows.at(-1)![0]!), secret: text };
 }
 
@@ -41,6 +49,9 @@ function expiryCheck(expiresAt: number | null) {
 
 function explainExpiry(error: unknown): never {
   if (!hasCode(error, 'validation_failed')) throw error;
-  const message = 'must be in the future';
-  throw new AppError('validation_failed', message, { errors: [{ path: 'body.expires_at', message }] });
+  refuse('expires_at', 'must be in the future');
+}
+
+function refuse(field: string, message: string): never {
+  throw new AppError('validation_failed', message, { errors: [{ path: `body.${field}`, message }] });
 }

@@ -1,4 +1,4 @@
-import type { Scope, SystemRole } from '../access/index.ts';
+import { LEVELS, roleInGroup, type Scope, type Subject, type SystemRole } from '../access/index.ts';
 import { type Database, requireThat } from '../db/database.ts';
 import { now, type Row, type Statement, sql } from '../db/sql.ts';
 import type { ApiKey } from './api-key.ts';
@@ -285,13 +285,21 @@ export function requireInFuture(instantMs: number): Statement {
   return requireThat(sql`${instantMs} > ${now}`, 'validation_failed');
 }
 
+const PERMISSIONS = ['read', 'write', 'manage'] as const;
+const API_KEY_COLUMNS = sql`key_id, name, scopes, level_cap, group_id, expires_at, created_at, last_used_at`;
+
+/** Aborts the batch with not_found where the caller is not in the group. */
+export function requireMembership(subject: Subject, groupId: string): Statement {
+  return requireThat(sql`${roleInGroup(subject, groupId)} IS NOT NULL`, 'not_found');
+}
+
 export function insertApiKey(
   key: Omit<ApiKey, 'createdAt' | 'lastUsedAt'> & { userId: string; secretHash: string },
 ): Statement {
-  return sql`INSERT INTO api_keys (key_id, user_id, name, secret_hash, scopes, expires_at, created_at)
+  return sql`INSERT INTO api_keys (key_id, user_id, name, secret_hash, scopes, level_cap, group_id, expires_at, created_at)
     VALUES (${key.keyId}, ${key.userId}, ${key.name}, ${key.secretHash}, ${JSON.stringify(key.scopes)},
-      ${key.expiresAt}, ${now})
-    RETURNING key_id, name, scopes, expires_at, created_at, last_used_at`;
+      ${key.levelCap === null ? null : LEVELS[key.levelCap]}, ${key.groupId}, ${key.expiresAt}, ${now})
+    RETURNING ${API_KEY_COLUMNS}`;
 }
 
 /** Newest first; `before` is the last key of the page before. */
@@ -302,7 +310,7 @@ export async function selectApiKeys(
 ): Promise<ApiKey[]> {
   const before = page.before;
   const older = before === null ? sql`1` : sql`(created_at, key_id) < (${before.createdAt}, ${before.keyId})`;
-  const rows = await db.query(sql`SELECT key_id, name, scopes, expires_at, created_at, last_used_at FROM api_keys
+  const rows = await db.query(sql`SELECT ${API_KEY_COLUMNS} FROM api_keys
     WHERE user_id = ${userId} AND ${older} ORDER BY created_at DESC, key_id DESC LIMIT ${page.limit}`);
   return rows.map(toApiKey);
 }
@@ -316,6 +324,8 @@ export function toApiKey(row: Row): ApiKey {
     keyId: row.key_id as string,
     name: row.name as string,
     scopes: JSON.parse(row.scopes as string) as Scope[],
+    levelCap: PERMISSIONS.find((permission) => LEVELS[permission] === row.level_cap) ?? null,
+    groupId: row.group_id as string | null,
     expiresAt: row.expires_at as number | null,
     createdAt: row.created_at as number,
     lastUsedAt: row.last_used_at as number | null,

@@ -58,8 +58,9 @@ export interface Accepted {
  */
 export async function acceptContent(
   deps: { db: Database; storage: Storage },
-  request: IngestionRequest,
+  asked: IngestionRequest,
 ): Promise<Accepted> {
+  const request = forGroupOfKey(asked);
   try {
     const { accepted, isRepeat } = await acceptOnce(deps.db, request);
     if (isRepeat) await discard(deps.storage, request);
@@ -69,6 +70,12 @@ export async function acceptContent(
     if (!hasCode(error, 'database_unavailable')) await discard(deps.storage, request);
     throw error;
   }
+}
+
+/** What comes by a key of one group goes to that group. Naming another one fails, since the key is not in it. */
+function forGroupOfKey(request: IngestionRequest): IngestionRequest {
+  const { fields, subject } = request;
+  return { ...request, fields: { ...fields, groupId: fields.groupId ?? subject.groupId } };
 }
 
 /** Losing a race against an equal request or one for the same source is settled by looking again. */

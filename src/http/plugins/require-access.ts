@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { guestSubject, hasRole, type Scope, type Subject } from '../../access/index.ts';
+import { guestSubject, hasRole, LEVELS, type Scope, type Subject } from '../../access/index.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { App, RouteAccess } from '../app-types.ts';
 
@@ -29,6 +29,7 @@ async function subjectOf(request: FastifyRequest, access: RouteAccess, rules: Ac
   if (authorization === undefined) return asGuest(access, rules);
   const subject = await rules.authenticate(authorization);
   requireScope(subject, access);
+  requireLevel(subject, access);
   if (access.kind === 'system' && !hasRole(subject, ...access.roles)) throw new AppError('forbidden');
   return subject;
 }
@@ -50,6 +51,12 @@ function requireScope(subject: Subject, access: RouteAccess): void {
     const detail = needed === null ? 'An API key cannot do this; sign in' : `The API key lacks the scope ${needed}`;
     throw new AppError('forbidden', detail);
   }
+}
+
+/** What is added belongs to the user, so no right on a document would stop a key that is to read only. */
+function requireLevel(subject: Subject, access: RouteAccess): void {
+  if (access.kind !== 'ingest' || subject.levelCap >= LEVELS.write) return;
+  throw new AppError('forbidden', 'The API key is limited to reading');
 }
 
 function neededScope(access: RouteAccess): Scope | null {

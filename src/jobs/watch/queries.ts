@@ -7,6 +7,8 @@ export interface JobAudience {
   /** Everybody's, for those who administer the system. */
   all: boolean;
   ownerId: string | null;
+  /** Of the owner's jobs those that an API key of this group has caused; absent or null: all of them. */
+  groupId?: string | null;
   /** SHA-256 of the token that a guest was given. */
   pollTokenHash: string | null;
 }
@@ -14,10 +16,11 @@ export interface JobAudience {
 /** For rows of `jobs`. */
 export function mayWatch(audience: JobAudience): Sql {
   if (audience.all) return sql`1`;
-  const { ownerId, pollTokenHash } = audience;
+  const { ownerId, groupId = null, pollTokenHash } = audience;
+  const ofGroup = groupId === null ? sql`` : sql` AND group_id = ${groupId}`;
   // Left out where they cannot hold: with an OR, a list would not use the owner's index.
   const ways = [
-    ...(ownerId === null ? [] : [sql`owner_id = ${ownerId}`]),
+    ...(ownerId === null ? [] : [sql`owner_id = ${ownerId}${ofGroup}`]),
     ...(pollTokenHash === null ? [] : [sql`poll_token_hash = ${pollTokenHash}`]),
   ];
   return ways.length === 0 ? sql`0` : joinSql(ways, ' OR ');

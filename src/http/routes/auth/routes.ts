@@ -183,9 +183,15 @@ function apiKeyRoutes(app: App, deps: AuthRouteDependencies): void {
       },
     },
     async (request, reply) => {
-      const { name, scopes, expires_at } = request.body;
+      const { name, scopes, level_cap: levelCap, group_id: groupId, expires_at } = request.body;
       const expiresAt = typeof expires_at === 'string' ? instantToMs(expires_at) : null;
-      const { key, secret } = await createApiKey(deps, request.subject, { name, scopes, expiresAt });
+      const { key, secret } = await createApiKey(deps, request.subject, {
+        name,
+        scopes,
+        levelCap,
+        groupId,
+        expiresAt,
+      });
       return sendCreatedKey(reply, key, secret);
     },
   );
@@ -254,6 +260,8 @@ function apiKeyToJson(key: ApiKey) {
     key_id: key.keyId,
     name: key.name,
     scopes: key.scopes,
+    level_cap: key.levelCap,
+    group_id: key.groupId,
     created_at: toTimestamp(key.createdAt),
     expires_at: toTimestampOrNull(key.expiresAt),
     last_used_at: toTimestampOrNull(key.lastUsedAt),

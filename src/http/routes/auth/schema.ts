@@ -56,13 +56,9 @@ export const ProviderParams = z.strictObject({ provider: Id });
 /** RFC 7636 §4.2, of S256. */
 const CodeChallenge = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 const targetFields = {
-  return_to: z
-    .string()
-    .max(2_000)
-    .optional()
-    .meta({
-      description: 'One of OIDC_RETURN_URLS: the browser goes there with a code. Without it the answer has the tokens',
-    }),
+  return_to: z.string().max(2_000).optional().meta({
+    description: 'One of OIDC_RETURN_URLS: the browser goes there with a code. Without it the answer has the tokens',
+  }),
   code_challenge: CodeChallenge.optional().meta({ description: 'RFC 7636, S256; needed with return_to' }),
 };
 const bothOrNeither = (target: { return_to?: string | undefined; code_challenge?: string | undefined }) =>
@@ -110,6 +106,7 @@ export const Me = z
   .meta({ id: 'Me' });
 
 const Scope = z.enum(API_KEY_SCOPES);
+const Permission = z.enum(['read', 'write', 'manage']);
 
 export const ApiKeyBody = z
   .strictObject({
@@ -120,6 +117,12 @@ export const ApiKeyBody = z
       .max(API_KEY_SCOPES.length)
       .optional()
       .meta({ description: 'Default: read, search, ingest, manage' }),
+    level_cap: Permission.nullable()
+      .optional()
+      .meta({ description: 'No right above this one. Default: as far as the scopes go' }),
+    group_id: Id.nullable()
+      .optional()
+      .meta({ description: 'Sees nothing but what is shared with this group of yours, and adds content to it' }),
     expires_at: InstantInput.nullable().optional(),
   })
   .meta({ id: 'ApiKeyBody' });
@@ -128,6 +131,8 @@ const apiKeyFields = {
   key_id: z.string(),
   name: z.string(),
   scopes: z.array(Scope),
+  level_cap: Permission.nullable(),
+  group_id: z.string().nullable(),
   created_at: Timestamp,
   expires_at: Timestamp.nullable(),
   last_used_at: Timestamp.nullable(),
