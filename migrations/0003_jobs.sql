@@ -51,9 +51,10 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_ready ON jobs (queue, job_type, priority, vt, seq)
   WHERE status = 'pending' AND wait IS NULL AND crashes = 0;
 CREATE INDEX jobs_suspect ON jobs (queue, job_type, priority, seq)
-  WHERE status = 'pending' AND wait IS NULL AND crashes > 0;
+  WHERE status = 'pending' AND (wait IS NULL OR wait = 'rate') AND crashes > 0;
 CREATE INDEX jobs_timer ON jobs (run_at) WHERE status = 'pending' AND wait = 'time';
-CREATE INDEX jobs_rated ON jobs (rate_key, queue, job_type, priority, vt, seq) WHERE status = 'pending' AND wait = 'rate';
+CREATE INDEX jobs_rated ON jobs (rate_key, queue, job_type, priority, vt, seq)
+  WHERE status = 'pending' AND wait = 'rate' AND crashes = 0;
 CREATE INDEX jobs_limited ON jobs (limit_key, wait, priority, vt, seq)
   WHERE limit_key IS NOT NULL AND status IN ('pending', 'processing');
 CREATE INDEX jobs_held ON jobs (worker_id) WHERE status = 'processing';
@@ -202,6 +203,11 @@ CREATE TRIGGER jobs_rated_started AFTER UPDATE OF wait ON jobs WHEN old.wait = '
   UPDATE job_rates SET due_at = max(due_at, new.updated_at) + interval_ms WHERE rate_key = new.rate_key;
 END;
 
+-- A parent's open children are counted by their own rows: one that is added makes it wait for one more.
+CREATE TRIGGER jobs_child_added AFTER INSERT ON jobs WHEN new.parent_id IS NOT NULL AND new.finished_at IS NULL BEGIN
+  UPDATE jobs SET open_children = open_children + 1, updated_at = new.updated_at WHERE job_id = new.parent_id;
+END;
+
 -- The last child to end lets its parent go on, whatever ended it; one that is run again holds it up again.
 CREATE TRIGGER jobs_child_ended AFTER UPDATE OF finished_at ON jobs
   WHEN new.parent_id IS NOT NULL AND (new.finished_at IS NULL) <> (old.finished_at IS NULL) BEGIN
@@ -211,14 +217,20 @@ CREATE TRIGGER jobs_child_ended AFTER UPDATE OF finished_at ON jobs
   WHERE job_id = new.parent_id;
 END;
 
--- Children of a parent that has failed or was cancelled are not needed any more.
+-- Children of a parent that has failed or was cancelled are not needed any more, nor are theirs. A running one is told, and
+-- what becomes of its children is told when it ends. All at once, since a trigger does not fire itself.
 CREATE TRIGGER jobs_parent_ended AFTER UPDATE OF finished_at ON jobs
   WHEN new.status IN ('failed', 'cancelled') AND new.open_children > 0 AND old.finished_at IS NULL BEGIN
   UPDATE jobs SET cancel_at = coalesce(cancel_at, new.updated_at), updated_at = new.updated_at, wait = NULL,
     finished_at = CASE WHEN status = 'pending' THEN new.updated_at END,
     timeline = timeline || ',[' || new.updated_at || ',"cancel_asked","parent_ended"]',
     status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
-  WHERE parent_id = new.job_id AND status IN ('pending', 'processing');
+  WHERE status IN ('pending', 'processing') AND job_id IN (
+    WITH RECURSIVE descendants (job_id, status) AS (
+      SELECT job_id, status FROM jobs WHERE parent_id = new.job_id
+      UNION SELECT c.job_id, c.status FROM descendants d CROSS JOIN jobs c ON c.parent_id = d.job_id
+        WHERE d.status = 'pending')
+    SELECT job_id FROM descendants);
 END;
 
 -- A document whose first version cannot be made says so, in the same transaction and whichever statement ends the job: a

@@ -26,7 +26,7 @@ export interface EnqueueRequest {
   limit?: { key: string; max: number };
   /** Jobs with this key start at least `intervalMs` apart, after up to `burst` at once (default 1). */
   rate?: { key: string; intervalMs: number; burst?: number };
-  /** The job that waits for this one; see `JobContext.spawn`. */
+  /** The job that waits for this one: it is not run again before this one has ended. See `JobContext.spawn`. */
   parentId?: string;
 }
 

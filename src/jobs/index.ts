@@ -45,7 +45,6 @@ export {
   advanceTurns,
   claimJobs,
   claimSuspect,
-  countOpenChildren,
   deleteDeadWorkers,
   deleteWorker,
   extendLease,

@@ -145,22 +145,40 @@ export function claimJobs(
   limit: number,
   options: { caps?: ReadonlyMap<string, number>; rated?: boolean } = {},
 ): Statement {
-  const sources = lines.flatMap((line) => {
-    const most = Math.min(limit, options.caps?.get(line.jobType) ?? limit);
-    return most < 1 ? [] : [readyInLine(line, most)];
-  });
-  if (options.rated) sources.push(ratedInLines(lines));
-  return claimFrom(workerId, bestOf(sources, sql`priority, vt, seq`, limit), options.rated);
+  const { caps = new Map<string, number>(), rated = false } = options;
+  const mostOf = (jobType: string) => Math.min(limit, caps.get(jobType) ?? limit);
+  const served = lines.filter(({ jobType }) => mostOf(jobType) > 0);
+  const sources = served.map((line) => readyInLine(line, mostOf(line.jobType)));
+  if (rated) sources.push(ratedInLines(served));
+  // A cap is kept by its line's own limit, unless the type may be found in other places too.
+  const types = served.map(({ jobType }) => jobType).filter((jobType) => mostOf(jobType) < limit);
+  const found =
+    types.length > 0 && (rated || new Set(types).size < types.length) ? [withinCaps(sources, caps, limit)] : sources;
+  return claimFrom(workerId, bestOf(found, sql`priority, vt, seq`, limit), rated);
 }
 
 /** One job that has crashed before, to be run with nothing beside it. */
 export function claimSuspect(workerId: string, lines: readonly Line[]): Statement {
   const sources = lines.map(
-    (line) => sql`SELECT * FROM (SELECT seq, priority FROM jobs INDEXED BY jobs_suspect
-      WHERE status = 'pending' AND wait IS NULL AND crashes > 0 AND queue = ${line.queue} AND job_type = ${line.jobType}
+    (line) => sql`SELECT * FROM (SELECT seq, priority FROM jobs j INDEXED BY jobs_suspect
+      WHERE ${mayRunAlone} AND queue = ${line.queue} AND job_type = ${line.jobType}
         AND ${isNotPaused(line)} ORDER BY priority, seq LIMIT 1)`,
   );
-  return claimFrom(workerId, bestOf(sources, sql`priority, seq`, 1));
+  return claimFrom(workerId, bestOf(sources, sql`priority, seq`, 1), true);
+}
+
+/** A job `j` that has crashed before and has nothing to wait for but its rate, whose time has come. */
+const mayRunAlone = sql`j.status = 'pending' AND (j.wait IS NULL OR j.wait = 'rate') AND j.crashes > 0
+  AND (j.rate_key IS NULL OR EXISTS (SELECT 1 FROM job_rates r
+    WHERE r.rate_key = j.rate_key AND r.due_at - (r.burst - 1) * r.interval_ms <= ${now}))`;
+
+/** Of what these sources have found, no more of a type than its cap, the best of all of them first. */
+function withinCaps(sources: readonly Sql[], caps: ReadonlyMap<string, number>, limit: number): Sql {
+  const most = sql`coalesce(${JSON.stringify(Object.fromEntries(caps))} ->> job_type, n)`;
+  return sql`SELECT seq, priority, vt FROM (
+      SELECT *, row_number() OVER (PARTITION BY job_type ORDER BY priority, vt, seq) AS n
+      FROM (${joinSql(sources, ' UNION ALL ')}))
+    WHERE n <= ${most} ORDER BY priority, vt, seq LIMIT ${literal(limit)}`;
 }
 
 /** Each source is in order and within the limit already; of several, at most that many rows each are merged. */
@@ -181,7 +199,7 @@ function claimFrom(workerId: string, seqs: Sql, rated = false): Statement {
 }
 
 function readyInLine(line: Line, limit: number): Sql {
-  return sql`SELECT * FROM (SELECT seq, priority, vt FROM jobs INDEXED BY jobs_ready
+  return sql`SELECT * FROM (SELECT seq, priority, vt, job_type FROM jobs INDEXED BY jobs_ready
     WHERE status = 'pending' AND wait IS NULL AND crashes = 0 AND queue = ${line.queue} AND job_type = ${line.jobType}
       AND ${isNotPaused(line)} ORDER BY priority, vt, seq LIMIT ${literal(limit)})`;
 }
@@ -193,10 +211,10 @@ function readyInLine(line: Line, limit: number): Sql {
 function ratedInLines(lines: readonly Line[]): Sql {
   const heads = lines.map(
     (line) => sql`SELECT * FROM (SELECT seq, priority, vt FROM jobs INDEXED BY jobs_rated
-      WHERE status = 'pending' AND wait = 'rate' AND rate_key = r.rate_key AND queue = ${line.queue}
+      WHERE status = 'pending' AND wait = 'rate' AND crashes = 0 AND rate_key = r.rate_key AND queue = ${line.queue}
         AND job_type = ${line.jobType} AND ${isNotPaused(line)} ORDER BY priority, vt, seq LIMIT 1)`,
   );
-  return sql`SELECT j.seq, j.priority, j.vt FROM job_rates r CROSS JOIN jobs j ON j.seq = (
+  return sql`SELECT j.seq, j.priority, j.vt, j.job_type FROM job_rates r CROSS JOIN jobs j ON j.seq = (
       SELECT seq FROM (${joinSql(heads, ' UNION ALL ')}) ORDER BY priority, vt, seq LIMIT 1)
     WHERE r.due_at - (r.burst - 1) * r.interval_ms <= ${now}`;
 }
@@ -338,12 +356,6 @@ function settle(job: Settlement['job'], outcome: Exclude<Outcome, { kind: 'compl
   }
 }
 
-/** After children were inserted: how many of them its parent has to wait for. */
-export function countOpenChildren(parent: Settlement['job'], parentId: string): Statement {
-  return sql`UPDATE jobs SET open_children = (SELECT count(*) FROM jobs c INDEXED BY jobs_children
-      WHERE c.parent_id = ${parentId} AND c.finished_at IS NULL), updated_at = ${now} WHERE ${held(parent)}`;
-}
-
 export function updateProgress(job: Settlement['job'], progress: JobProgress): Statement {
   return sql`UPDATE jobs SET progress = ${JSON.stringify(progress)}, updated_at = ${now} WHERE ${held(job)}`;
 }
@@ -395,12 +407,12 @@ export async function selectRunnable(
       WHERE j.status = 'pending' AND j.wait IS NULL AND j.crashes = 0 AND j.queue = l.queue AND j.job_type = l.job_type)
     UNION ALL
     SELECT queue, job_type, 'suspect' FROM lines l WHERE EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_suspect
-      WHERE j.status = 'pending' AND j.wait IS NULL AND j.crashes > 0 AND j.queue = l.queue AND j.job_type = l.job_type)
+      WHERE ${mayRunAlone} AND j.queue = l.queue AND j.job_type = l.job_type)
     UNION ALL
     SELECT l.queue, l.job_type, 'rated' FROM job_rates r CROSS JOIN lines l
-      WHERE EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate')
+      WHERE EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate' AND crashes = 0)
         AND r.due_at - (r.burst - 1) * r.interval_ms <= ${now}
-        AND EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_rated WHERE j.status = 'pending' AND j.wait = 'rate'
+        AND EXISTS (SELECT 1 FROM jobs j INDEXED BY jobs_rated WHERE j.status = 'pending' AND j.wait = 'rate' AND j.crashes = 0
           AND j.rate_key = r.rate_key AND j.queue = l.queue AND j.job_type = l.job_type)
     UNION ALL
     SELECT '', '', 'chore' WHERE

@@ -4,7 +4,6 @@ import { AppError } from '../errors/app-error.ts';
 import {
   type ChildRequest,
   type ClaimedJob,
-  countOpenChildren,
   enqueueJob,
   insertLogLines,
   type JobContext,
@@ -161,7 +160,7 @@ export class JobRun implements Run {
       progress: (stage, done, total) => this.#report({ stage, done, total }),
       write: (statements) => this.#write(statements),
       spawn: async (children, statements = []) => {
-        await this.#write([...statements, ...this.#childStatements(children), countOpenChildren(job, job.jobId)]);
+        await this.#write([...statements, ...this.#childStatements(children)]);
       },
       children: () => selectChildren(this.#deps.db, job.jobId),
     };

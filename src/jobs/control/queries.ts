@@ -123,9 +123,10 @@ export async function selectQueues(db: Database): Promise<QueueState[]> {
       SELECT queue, job_type, 1 AS pending, 0 AS processing FROM jobs INDEXED BY jobs_ready
         WHERE status = 'pending' AND wait IS NULL AND crashes = 0
       UNION ALL SELECT queue, job_type, 1, 0 FROM jobs INDEXED BY jobs_suspect
-        WHERE status = 'pending' AND wait IS NULL AND crashes > 0
+        WHERE status = 'pending' AND (wait IS NULL OR wait = 'rate') AND crashes > 0
       UNION ALL SELECT queue, job_type, 1, 0 FROM jobs INDEXED BY jobs_timer WHERE status = 'pending' AND wait = 'time'
-      UNION ALL SELECT queue, job_type, 1, 0 FROM jobs INDEXED BY jobs_rated WHERE status = 'pending' AND wait = 'rate'
+      UNION ALL SELECT queue, job_type, 1, 0 FROM jobs INDEXED BY jobs_rated
+        WHERE status = 'pending' AND wait = 'rate' AND crashes = 0
       UNION ALL SELECT queue, job_type, 1, 0 FROM jobs INDEXED BY jobs_limited
         WHERE limit_key IS NOT NULL AND status IN ('pending', 'processing') AND wait = 'key'
       UNION ALL SELECT queue, job_type, 1, 0 FROM jobs INDEXED BY jobs_parked
