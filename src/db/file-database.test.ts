@@ -156,6 +156,24 @@ describe('a file that goes away under an open database', () => {
       .toMatchObject(gone);
   });
 
+  test.each<[string, string, string]>([
+    ['the database file', '', 'database file is missing'],
+    ['the write-ahead log', '-wal', 'write-ahead log of the database is missing'],
+  ])('is not opened without %s, which a crash has left', async (_, suffix, sentence) => {
+    const database = await openFile();
+    await database.batch([sql`CREATE TABLE log (line TEXT NOT NULL)`]);
+    await database.close();
+    const victim = start('endless-batch.ts', path);
+    await victim.printed('started');
+    await victim.kill();
+    await rm(`${path}${suffix}`);
+
+    await expect(openFile()).rejects.toMatchObject({
+      code: 'database_unavailable',
+      detail: expect.stringContaining(sentence),
+    });
+  });
+
   async function replaceByCopy(file: string): Promise<void> {
     const bytes = await readFile(file);
     await rm(file);

@@ -4,6 +4,7 @@ import { AppError } from '../errors/app-error.ts';
 import { retryWhileBusy } from './busy.ts';
 import type { Database } from './database.ts';
 import { fromNodeSqlite, isBusy, isNodeSqliteBusy, toDatabaseError } from './errors.ts';
+import { assertWhole } from './file-presence.ts';
 import type { Durability } from './pragmas.ts';
 import { Reader } from './reader.ts';
 import { ReaderFailure, ReaderPool } from './reader-pool.ts';
@@ -15,7 +16,7 @@ export interface FileDatabaseOptions {
   readonly path: string;
   /** `normal`: a commit survives the death of the process; `full`: also the loss of power, for 0.3 ms a commit. */
   readonly durability: Durability;
-  /** How long a batch may wait for the write lock, from its call on. Default 10,000. */
+  /** How long a batch may wait for the write lock, from its call on. Default 15,000. */
   readonly busyTimeoutMs?: number;
   /** Most reader threads. Default 1. */
   readonly readers?: number;
@@ -27,10 +28,11 @@ export interface FileDatabaseOptions {
  * locked.
  */
 export async function openFileDatabase(options: FileDatabaseOptions): Promise<Database> {
-  const { durability, busyTimeoutMs = 10_000, readers = 1 } = options;
+  const { durability, busyTimeoutMs = 15_000, readers = 1 } = options;
   const path = resolve(options.path);
   const deadlineMs = performance.now() + busyTimeoutMs;
   try {
+    await assertWhole(path);
     await createPrivately(path);
     const writer = await Writer.open(path, durability, deadlineMs);
     const reader = await openReader(path, deadlineMs, writer);

@@ -12,7 +12,7 @@ export interface OpenDatabaseOptions {
   readonly authToken?: string | undefined;
   /** For a file only: a server decides for itself. */
   readonly durability: Durability;
-  /** Default 10,000. */
+  /** Default 15,000 for a file, 10,000 for a server. */
   readonly busyTimeoutMs?: number;
   /** How long one answer of a server may take. Default 30,000. */
   readonly requestTimeoutMs?: number;

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { type OpenDatabaseOptions, openDatabase } from '../db/open-database.ts';
 import { extendLease, selectCancelRequests } from '../jobs/index.ts';
+import { isFileBroken } from './broken-file.ts';
 
 export interface HeartbeatStart {
   workerId: string;
@@ -11,7 +12,8 @@ export interface HeartbeatStart {
 export type BeatMessage =
   | { kind: 'alive'; cancelled: { seq: number; fence: number }[] }
   | { kind: 'lost' }
-  | { kind: 'failed'; reason: string };
+  /** `isFileBroken`: the database is a file, and has failed for good. */
+  | { kind: 'failed'; reason: string; isFileBroken: boolean };
 
 const { workerId, leaseMs, database } = workerData as HeartbeatStart;
 /** An answer that does not come by then is given up, and another beat sent: one silence must not cost the lease. */
@@ -34,7 +36,8 @@ async function loop(): Promise<void> {
     parentPort?.postMessage(message);
     if (message.kind === 'lost') return;
   } catch (error) {
-    parentPort?.postMessage({ kind: 'failed', reason: (error as Error).message } satisfies BeatMessage);
+    const reason = (error as Error).message;
+    parentPort?.postMessage({ kind: 'failed', reason, isFileBroken: isFileBroken(db, error) } satisfies BeatMessage);
     nextMs = leaseMs / 12;
   }
   // A third of the lease: two beats may be late or lost before anybody may think that this worker is dead.

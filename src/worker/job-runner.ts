@@ -1,5 +1,5 @@
 import type { Row, Statement } from '../db/database.ts';
-import { AppError, hasCode } from '../errors/app-error.ts';
+import { AppError } from '../errors/app-error.ts';
 import {
   advanceTurns,
   type ClaimedJob,
@@ -15,6 +15,7 @@ import {
   settleJobs,
   toClaimedJob,
 } from '../jobs/index.ts';
+import { isFileBroken } from './broken-file.ts';
 import { HostedRun } from './hosted-run.ts';
 import type { JobHostPool } from './job-host-pool.ts';
 import { JobRun, type JobRunDependencies } from './job-run.ts';
@@ -62,11 +63,13 @@ export class JobRunner {
   /** A cycle has failed since the claims were last compared: not to be left behind when the worker stops. */
   #claimMayBeLost = false;
   #isStuck = false;
+  #isUseless = false;
 
   constructor(deps: JobRunnerDependencies) {
     this.#deps = deps;
     deps.lease.onLost(() => this.#abandonAll(new AppError('lease_lost')));
     deps.lease.onCancel((seq, fence) => this.#running.get(keyOf({ seq, fence }))?.abort(new AppError('job_cancelled')));
+    deps.lease.onFileBroken((error) => this.#becomeUseless(error));
     deps.lease.onBeat(() => {
       this.#reconcileNext = true;
       deps.wakeUp.now();
@@ -101,10 +104,7 @@ export class JobRunner {
       } catch (error) {
         // What could not be written is still in #unsettled and goes with the next cycle.
         this.#deps.log.error({ event: 'worker.cycle_failed', err: error }, 'a worker cycle failed');
-        // A server may come back. A file that is full, damaged or gone needs somebody who sees that the process has ended.
-        if (this.#deps.db.path !== null && hasCode(error, 'database_unavailable')) {
-          return this.#deps.onDatabaseFailed(error);
-        }
+        if (isFileBroken(this.#deps.db, error)) return this.#becomeUseless(error);
         // Others rescue what this process does not give back.
         if (this.#graceIsOver) return;
         this.#reconcileNext = true;
@@ -260,6 +260,13 @@ export class JobRunner {
     this.#isStuck = true;
     this.#deps.log.error({ event: 'worker.handler_stuck' }, 'a handler ignores its signal; the process is replaced');
     this.#deps.onStuck();
+  }
+
+  #becomeUseless(error: AppError): void {
+    if (this.#isUseless) return;
+    this.#isUseless = true;
+    this.#deps.log.error({ event: 'worker.database_failed', err: error }, 'the database file has failed');
+    this.#deps.onDatabaseFailed(error);
   }
 
   /** Without a lease there is nothing to ask for: the next one wakes the loop. */

@@ -4,8 +4,10 @@ import { newId } from '../base/ids.ts';
 import { siblingModule } from '../base/source-file.ts';
 import type { Database } from '../db/database.ts';
 import type { OpenDatabaseOptions } from '../db/open-database.ts';
+import { AppError } from '../errors/app-error.ts';
 import { deleteDeadWorkers, deleteWorker, insertWorker } from '../jobs/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { isFileBroken } from './broken-file.ts';
 import type { BeatMessage, HeartbeatStart } from './heartbeat-thread.ts';
 
 /** Between attempts to get a new lease. */
@@ -39,6 +41,7 @@ export class Lease {
   #lost: () => void = () => {};
   #cancel: (seq: number, fence: number) => void = () => {};
   #beat: () => void = () => {};
+  #broken: (error: AppError) => void = () => {};
 
   constructor(options: LeaseOptions) {
     this.#db = options.db;
@@ -63,6 +66,11 @@ export class Lease {
 
   onBeat(listener: () => void): void {
     this.#beat = listener;
+  }
+
+  /** The database file has failed: there will be no lease any more. May be called again. */
+  onFileBroken(listener: (error: AppError) => void): void {
+    this.#broken = listener;
   }
 
   async start(): Promise<void> {
@@ -92,8 +100,7 @@ export class Lease {
       this.#lose(workerId, null);
     } else if (message.kind === 'failed') {
       this.#log.warn({ event: 'worker.beat_failed', reason: message.reason }, 'the lease could not be extended');
-      // The runner meets the same database, and knows what to do about it.
-      this.#beat();
+      if (message.isFileBroken) this.#broken(new AppError('database_unavailable', message.reason));
     } else {
       for (const { seq, fence } of message.cancelled) this.#cancel(seq, fence);
       this.#beat();
@@ -117,6 +124,7 @@ export class Lease {
     } catch (error) {
       this.#log.error({ event: 'worker.lease_failed', err: error }, 'no new lease yet');
       if (this.#stopping) return;
+      if (isFileBroken(this.#db, error)) this.#broken(error);
       this.#nextTry = setTimeout(() => {
         this.#renewing = this.#renew();
       }, RETRY_MS);
