@@ -7,7 +7,7 @@ export { listApiKeys } from './list-api-keys.ts';
 export { login } from './login.ts';
 export { createLoginThrottle } from './login-throttle.ts';
 export { logout, logoutEverywhere } from './logout.ts';
-export { createOidcProvider, type OidcProvider, type OidcProviderSettings } from './oidc/provider.ts';
+export { createOidcProvider, type OidcLog, type OidcProvider, type OidcProviderSettings } from './oidc/provider.ts';
 export {
   beginLinking,
   beginSignInElsewhere,

@@ -1,4 +1,4 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import {
   beginLinking,
@@ -93,7 +93,9 @@ function browserRoutes(app: App, deps: AuthRouteDependencies, cookie: BrowserCoo
     async (request, reply) => {
       const signIn = signInOf(request.params.provider, request.query, cookie.read(request));
       const { authorizationUrl, browserSecret } = await beginSignInElsewhere(deps, signIn);
-      return goTo(reply.header('set-cookie', cookie.write(browserSecret)), 302, authorizationUrl);
+      return reply
+        .headers({ ...NOT_STORED, 'set-cookie': cookie.write(browserSecret) })
+        .redirect(authorizationUrl, 302);
     },
   );
 
@@ -116,7 +118,7 @@ function browserRoutes(app: App, deps: AuthRouteDependencies, cookie: BrowserCoo
         state: request.query.state,
         search: searchOf(request),
       });
-      if (outcome.kind === 'return') return goTo(reply, 303, outcome.url);
+      if (outcome.kind === 'return') return reply.headers(NOT_STORED).redirect(outcome.url, 303);
       return reply.headers(NOT_STORED).send(signedInToJson(outcome.signedIn));
     },
   );
@@ -132,10 +134,6 @@ function signInOf(
 ) {
   const target = returnTo === undefined || codeChallenge === undefined ? null : { returnTo, codeChallenge };
   return { provider, browserSecret, target };
-}
-
-function goTo<T extends FastifyReply>(reply: T, status: 302 | 303, url: string) {
-  return reply.code(status).headers(NOT_STORED).header('location', url).send(null);
 }
 
 /** As it came: the checks of the protocol are for the very words of the provider. */
