@@ -11,6 +11,7 @@ import { answerClientError } from './client-error.ts';
 import { completeSchemas, describeApi } from './openapi.ts';
 import { limitBodyTime } from './plugins/limit-body-time.ts';
 import { limitRates } from './plugins/limit-rates.ts';
+import { RefusalLimit } from './plugins/limit-refusals.ts';
 import { type AccessRules, requireAccess } from './plugins/require-access.ts';
 import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests.ts';
 import { sendNotFound, sendProblem } from './problem.ts';
@@ -87,13 +88,18 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     limits: { files: 2, fields: MAX_FORM_FIELDS, fieldSize: MAX_FIELD_BYTES, fileSize: deps.maxUploadBytes + 1 },
   });
   limitBodyTime(app, { ms: deps.jsonBodyTimeoutMs ?? JSON_BODY_TIMEOUT_MS });
+  const refusals = deps.ratePerMinute === null ? null : new RefusalLimit({ perMinute: deps.ratePerMinute });
   // Before a body is read: nobody has to say who they are to send one there.
-  app.addHook('onRequest', async (request, reply) => (request.is404 ? sendNotFound(request, reply) : undefined));
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return undefined;
+    refusals?.count(request);
+    return sendNotFound(request, reply);
+  });
   await describeApi(app, deps.version);
   await app.register(async (scope) => {
     const routes = scope as unknown as App;
     completeSchemas(routes);
-    requireAccess(routes, deps.access);
+    requireAccess(routes, deps.access, (request) => refusals?.count(request));
     if (deps.ratePerMinute !== null) await limitRates(routes, { perMinute: deps.ratePerMinute });
     healthRoutes(routes, deps.checks);
     authRoutes(routes, deps.auth);

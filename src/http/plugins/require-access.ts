@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { guestSubject, hasRole, LEVELS, type Scope, type Subject } from '../../access/index.ts';
-import { AppError } from '../../errors/app-error.ts';
+import { AppError, hasCode } from '../../errors/app-error.ts';
 import type { App, RouteAccess } from '../app-types.ts';
 
 export interface AccessRules {
@@ -10,8 +10,11 @@ export interface AccessRules {
   authenticate(authorization: string): Promise<Subject>;
 }
 
-/** Decides for each request who acts and whether that caller may use the route at all, before its body is read. */
-export function requireAccess(app: App, rules: AccessRules): void {
+/**
+ * Decides for each request who acts and whether that caller may use the route at all, before its body is read. `onRefused` is
+ * told of callers who are nobody here, and may throw something else than the refusal.
+ */
+export function requireAccess(app: App, rules: AccessRules, onRefused: (request: FastifyRequest) => void): void {
   app.decorateRequest('subject', null as unknown as Subject);
   app.addHook('onRoute', (route) => {
     if (route.config?.access === undefined)
@@ -20,7 +23,12 @@ export function requireAccess(app: App, rules: AccessRules): void {
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access;
     if (access === undefined || access.kind === 'open') return;
-    request.subject = await subjectOf(request, access, rules);
+    try {
+      request.subject = await subjectOf(request, access, rules);
+    } catch (error) {
+      if (hasCode(error, 'invalid_credentials', 'unauthenticated')) onRefused(request);
+      throw error;
+    }
   });
 }
 

@@ -22,7 +22,7 @@ import { traceIdIn } from '../../../telemetry/trace-context.ts';
 import type { App } from '../../app-types.ts';
 import { callerGone } from '../../caller-gone.ts';
 import { sendEvents } from '../../event-stream.ts';
-import { callerOf } from '../../plugins/limit-rates.ts';
+import { limitedCallerOf } from '../../plugins/limit-rates.ts';
 import { eventStreamResponse, problemResponses } from '../../problem-schema.ts';
 import { ListOf, PageQuery, pageOf } from '../../schemas.ts';
 import { limitWatches } from './limit-watches.ts';
@@ -95,7 +95,7 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
         }
         return last;
       }
-      const last = request.query.wait === 0 ? await lastSeen() : await watching(callerOf(request), lastSeen);
+      const last = request.query.wait === 0 ? await lastSeen() : await watching(limitedCallerOf(request), lastSeen);
       if (last === null) throw new AppError('not_found');
       return { ...toJson(last), ...(await detailOf(db, last.jobId, audience)) };
     },
@@ -142,7 +142,7 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       const { job_id } = request.params;
       const audience = audienceOf(request);
       if ((await selectJob(db, job_id, audience)) === null) throw new AppError('not_found');
-      await watching(callerOf(request), () =>
+      await watching(limitedCallerOf(request), () =>
         sendEvents(request, reply, async ({ send, signal }) => {
           const enough = AbortSignal.any([stopping, signal]);
           const isStillCaller = () => credentialStands({ db }, request.subject);
