@@ -36,6 +36,7 @@ export function cachedEmbedding(model: EmbeddingModel, directory: string): Embed
     hybridWeight: model.hybridWeight,
     languages: model.languages,
     maxChars: model.maxChars,
+    isMetered: model.isMetered,
     batchSize: model.batchSize,
 
     async embed(texts, options) {

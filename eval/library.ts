@@ -4,14 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { jobSubject, type Subject } from '../src/access/index.ts';
+import { loadConfig } from '../src/config/config.ts';
 import type { Database } from '../src/db/database.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { openDatabase } from '../src/db/open-database.ts';
 import { now, sql } from '../src/db/sql.ts';
-import { acceptContent } from '../src/ingestion/index.ts';
+import { acceptContent, ingestionRules } from '../src/ingestion/index.ts';
 import { ingestHandler, type PipelineDependencies } from '../src/ingestion/jobs.ts';
 import { loadParser } from '../src/ingestion/parsers/registry.ts';
 import type { EmbeddingModel } from '../src/providers/models.ts';
+import { createTokenMeter } from '../src/quotas/index.ts';
 import { openDirectoryStorage } from '../src/storage/index.ts';
 
 const MIGRATIONS_DIRECTORY = join(import.meta.dirname, '../migrations');
@@ -55,11 +57,14 @@ export async function openLibrary({ reading = readHere }: LibraryOptions = {}): 
   const { database: db } = await openDatabase({ url: join(directory, 'anyrag.db'), durability: 'normal' });
   await migrate(db, MIGRATIONS_DIRECTORY);
   const storage = await openDirectoryStorage(join(directory, 'files'));
+  const rules = ingestionRules(loadConfig({}, directory));
   const pipeline: Omit<PipelineDependencies, 'embeddingModel'> = {
     db,
     storage,
     temporaryDirectory: directory,
     maxBytes: MAX_BYTES,
+    rules,
+    tokens: createTokenMeter(db, rules.quotas),
     limits: { maxPages: 10_000, maxTextChars: 50_000_000, maxExpandedBytes: 1_073_741_824 },
     fetchToFile: () => Promise.reject(new Error('A library holds no documents from URLs')),
     readPart: () => Promise.reject(new Error('A library reads every file whole')),
@@ -75,7 +80,7 @@ export async function openLibrary({ reading = readHere }: LibraryOptions = {}): 
     async accept(subject, { title, body, mediaType, fileName }) {
       const stored = await storage.put(Readable.from([Buffer.from(body)]), { maxBytes: MAX_BYTES });
       const accepted = await acceptContent(
-        { db, storage },
+        { db, storage, rules },
         {
           subject,
           caller: subject.userId!,

@@ -26,6 +26,7 @@ export const AUDIT_ACTIONS = [
   'group.created',
   'group.renamed',
   'group.deleted',
+  'group.policy_changed',
   'member.added',
   'member.changed',
   'member.removed',
@@ -41,6 +42,7 @@ export const AUDIT_ACTIONS = [
   'transfer.accepted',
   'document.published',
   'content.expired',
+  'quota.changed',
 ] as const;
 
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];

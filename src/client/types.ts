@@ -121,7 +121,13 @@ export interface Document {
   created_at: string;
   updated_at: string;
   expires_at: string | null;
+  /** What was done about personal data in it. */
+  pii_policy: 'off' | 'tag' | 'mask';
+  /** How often each kind was found; null where nobody has looked. */
+  pii: Partial<Record<PiiKind, number>> | null;
 }
+
+export type PiiKind = 'email' | 'phone' | 'iban' | 'credit_card' | 'ip_address' | 'national_id' | 'secret';
 
 export interface DocumentsQuery {
   group_id?: string | undefined;

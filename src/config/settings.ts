@@ -140,6 +140,9 @@ const differentNames = (items: readonly { name: string }[]) =>
   new Set(items.map(({ name }) => name)).size === items.length;
 
 
+/** What a database column and a JSON number can hold exactly. */
+const MAX_QUOTA = Number.MAX_SAFE_INTEGER;
+
 /** Every setting there is. `.env.example` and `docs/configuration.md` say the same, which a test compares. */
 export const SETTINGS = {
   HOST: text('127.0.0.1', 'Address the API listens on. Anything but loopback needs a SECRET_KEY of your own.'),
@@ -216,6 +219,36 @@ export const SETTINGS = {
   MAX_UPLOAD_BYTES: integer(104_857_600, 1, 10_737_418_240, 'bytes', 'Largest file that is accepted or fetched.'),
   RATE_LIMITS: flag(true, 'Limits requests per caller and route.'),
   RATE_LIMIT_PER_MINUTE: integer(600, 1, 1_000_000, 'requests a minute', 'Requests a caller may send to one route.'),
+  PII_POLICY: choice(
+    ['off', 'tag', 'mask'],
+    'tag',
+    'Personal data in documents: off: not looked for; tag: counted; mask: replaced before anything is stored, original included. Groups may be stricter.',
+  ),
+  QUOTA_USER_DOCUMENTS: optionalInteger(0, MAX_QUOTA, 'documents', 'Most documents of one user; no limit when empty.'),
+  QUOTA_USER_BYTES: optionalInteger(0, MAX_QUOTA, 'bytes', 'Most bytes of originals of one user.'),
+  QUOTA_USER_CHUNKS: optionalInteger(0, MAX_QUOTA, 'passages', 'Most passages of one user.'),
+  QUOTA_USER_TOKENS_PER_DAY: optionalInteger(
+    0,
+    MAX_QUOTA,
+    'tokens',
+    'Most tokens of model providers that one user spends in a day (UTC).',
+  ),
+  QUOTA_GROUP_DOCUMENTS: optionalInteger(0, MAX_QUOTA, 'documents', 'Most documents that are shared with one group.'),
+  QUOTA_GROUP_BYTES: optionalInteger(0, MAX_QUOTA, 'bytes', 'Most bytes of originals that are shared with one group.'),
+  QUOTA_GROUP_CHUNKS: optionalInteger(0, MAX_QUOTA, 'passages', 'Most passages that are shared with one group.'),
+  QUOTA_GROUP_TOKENS_PER_DAY: optionalInteger(
+    0,
+    MAX_QUOTA,
+    'tokens',
+    'Most tokens of model providers that embedding the documents of one group takes in a day (UTC).',
+  ),
+  INGEST_MAX_PER_USER: integer(
+    4,
+    1,
+    1_000,
+    'jobs',
+    'Most jobs of one user that take content in at the same time; fewer than all slots of the workers leave room for others.',
+  ),
   TRUST_PROXY: list('CIDR ranges of reverse proxies whose X-Forwarded-For is believed.'),
   OUTBOUND_ALLOW: list('Hosts (host or host:port) that may be fetched although their address is private.'),
 
@@ -284,4 +317,4 @@ export type SettingName = keyof typeof SETTINGS;
 /** Environment variables that share a guarded prefix but belong to the command-line client, not to the server. */
 export const CLIENT_VARIABLES: ReadonlySet<string> = new Set(['ANYRAG_URL', 'ANYRAG_API_KEY', 'ANYRAG_CONFIG']);
 /** Within these prefixes an unknown variable is a typo that would silently change security or models. */
-export const GUARDED_PREFIXES = ['EMBEDDING_', 'CHAT_', 'ALLOW_', 'ANYRAG_'] as const;
+export const GUARDED_PREFIXES = ['EMBEDDING_', 'CHAT_', 'ALLOW_', 'PII_', 'QUOTA_', 'ANYRAG_'] as const;

@@ -2,6 +2,7 @@ import { jobOrigin, LEVELS, type Subject } from '../access/index.ts';
 import type { Database } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import { enqueueJob } from '../jobs/index.ts';
+import { createRedactor, type PiiPolicy, selectDocumentPolicy } from '../redaction/index.ts';
 import type { Document, DocumentChange } from './document.ts';
 import {
   cancelIngestionOf,
@@ -12,13 +13,18 @@ import {
   updateDocument,
 } from './queries.ts';
 
-/** Changes what the caller may write. A new title is also put into the word index, by a job. Throws not_found, forbidden, expiry_in_the_past. */
+/**
+ * Changes what the caller may write, with personal data masked where that applies to the document. A new title is also put
+ * into the word index, by a job. Throws not_found, forbidden, expiry_in_the_past.
+ */
 export async function changeDocument(
-  { db }: { db: Database },
+  { db, piiPolicy }: { db: Database; piiPolicy: PiiPolicy },
   subject: Subject,
   documentId: string,
-  change: DocumentChange,
+  given: DocumentChange,
 ): Promise<Document> {
+  const policy = await selectDocumentPolicy(db, documentId, piiPolicy);
+  const change = policy === 'mask' ? createRedactor(policy).json(given) : given;
   const reindex =
     change.title === undefined
       ? []

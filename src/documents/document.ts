@@ -1,4 +1,5 @@
 import type { Permission } from '../access/index.ts';
+import type { PiiCounts, PiiPolicy } from '../redaction/index.ts';
 
 export type DocumentStatus = 'processing' | 'ready_words_only' | 'ready' | 'failed';
 export const SOURCE_TYPES = ['file', 'text', 'web', 'rss', 'sheet', 'github', 'notion', 'firestore'] as const;
@@ -23,6 +24,10 @@ export interface Document {
   createdAt: number;
   updatedAt: number;
   expiresAt: number | null;
+  /** What was done about personal data in it. */
+  piiPolicy: PiiPolicy;
+  /** How often each kind was found; null where nobody has looked. */
+  pii: PiiCounts | null;
 }
 
 export interface DocumentChunk {

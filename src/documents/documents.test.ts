@@ -135,7 +135,7 @@ describe('changing a document', () => {
   test('to an expiry in the past is refused, and nothing else of it is done', async () => {
     const { documentId } = await mine('a');
     await expect(
-      changeDocument({ db }, ada.subject, documentId, { tags: ['late'], expiresAt: Date.now() - 60_000 }),
+      changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, { tags: ['late'], expiresAt: Date.now() - 60_000 }),
     ).rejects.toMatchObject({ code: 'expiry_in_the_past' });
     expect(await selectDocument(db, ada.subject, documentId)).toMatchObject({ tags: [], expiresAt: null });
   });
@@ -144,10 +144,10 @@ describe('changing a document', () => {
     const expiresAt = Date.now() + HOUR_MS;
     const { documentId } = await mine('a', { tags: ['x'], metadata: { n: 1 }, expiresAt });
 
-    const changed = await changeDocument({ db }, ada.subject, documentId, { tags: ['y'] });
+    const changed = await changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, { tags: ['y'] });
     expect(changed).toMatchObject({ title: 'a', tags: ['y'], metadata: { n: 1 }, expiresAt });
 
-    const again = await changeDocument({ db }, ada.subject, documentId, {
+    const again = await changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, {
       title: 'b',
       metadata: {},
       expiresAt: null,
@@ -158,9 +158,9 @@ describe('changing a document', () => {
   test('of the title adds one job for the word index, of anything else none', async () => {
     const { documentId } = await mine('a');
 
-    await changeDocument({ db }, ada.subject, documentId, { tags: ['y'] });
-    await changeDocument({ db }, ada.subject, documentId, { title: 'b' });
-    await changeDocument({ db }, ada.subject, documentId, { title: 'b' });
+    await changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, { tags: ['y'] });
+    await changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, { title: 'b' });
+    await changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, { title: 'b' });
 
     expect(await db.query(sql`SELECT job_type, owner_id FROM jobs`)).toEqual([
       { job_type: 'reindex', owner_id: ada.userId },
@@ -174,7 +174,7 @@ describe('changing a document', () => {
     const { documentId } = await mine('a');
     if (level > 0) await shareDocument(db, documentId, { userId: eve.userId }, { level: 1 });
 
-    await expect(changeDocument({ db }, eve.subject, documentId, { title: 'b' })).rejects.toMatchObject({ code });
+    await expect(changeDocument({ db, piiPolicy: 'off' }, eve.subject, documentId, { title: 'b' })).rejects.toMatchObject({ code });
     expect(await selectDocument(db, ada.subject, documentId)).toMatchObject({ title: 'a' });
     expect(await db.query(sql`SELECT 1 FROM jobs`)).toEqual([]);
   });
@@ -183,7 +183,7 @@ describe('changing a document', () => {
     const { documentId } = await mine('a');
     await shareDocument(db, documentId, { userId: eve.userId }, { level: 2 });
 
-    expect(await changeDocument({ db }, eve.subject, documentId, { title: 'b' })).toMatchObject({ title: 'b' });
+    expect(await changeDocument({ db, piiPolicy: 'off' }, eve.subject, documentId, { title: 'b' })).toMatchObject({ title: 'b' });
   });
 });
 

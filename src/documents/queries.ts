@@ -1,6 +1,7 @@
 import { levelOnDocument, membershipsOf, type Permission, type Subject, visibleDocuments } from '../access/index.ts';
 import { type Database, requireThat } from '../db/database.ts';
 import { joinSql, now, type Row, type Sql, type Statement, sql } from '../db/sql.ts';
+import type { PiiPolicy } from '../redaction/index.ts';
 import { chunkIdOf, type Document, type DocumentChange, type DocumentChunk, type SourceType } from './document.ts';
 
 export interface DocumentFilter {
@@ -16,7 +17,7 @@ export interface DocumentFilter {
 
 const DOCUMENT_COLUMNS = sql`d.document_id, d.title, d.source, d.source_type, n.language, d.version, d.status, d.owner_id,
   d.tags, d.metadata, d.created_at, d.updated_at, d.expires_at, v.level,
-  n.media_type, n.bytes, n.chunk_count`;
+  n.media_type, n.bytes, n.chunk_count, n.pii_policy, n.pii_counts, n.parsed_at`;
 
 /** The version that answers for size and type: the current one, or the first while that is being made. */
 const SHOWN_VERSION = sql`LEFT JOIN document_versions n ON n.version_id = coalesce(d.current_version_id,
@@ -76,7 +77,8 @@ export async function selectChunks(
 }
 
 export interface OriginalFile {
-  storageKey: string;
+  /** Null where it was not kept, since what is stored is masked; also before that is done. */
+  storageKey: string | null;
   mediaType: string | null;
   fileName: string | null;
   bytes: number;
@@ -87,13 +89,14 @@ export async function selectOriginalFile(
   subject: Subject,
   documentId: string,
 ): Promise<OriginalFile | null> {
-  const rows = await db.query(sql`SELECT n.storage_key, n.media_type, n.file_name, n.bytes
+  const rows = await db.query(sql`SELECT CASE WHEN n.pii_policy <> 'mask' THEN n.storage_key END AS storage_key,
+      n.media_type, n.file_name, n.bytes
     FROM documents d ${SHOWN_VERSION}
-    WHERE d.document_id = ${documentId} AND ${levelOnDocument(subject, documentId)} >= 1 AND n.storage_key IS NOT NULL`);
+    WHERE d.document_id = ${documentId} AND ${levelOnDocument(subject, documentId)} >= 1 AND (n.storage_key IS NOT NULL OR n.pii_policy = 'mask')`);
   const row = rows[0];
   if (row === undefined) return null;
   return {
-    storageKey: row.storage_key as string,
+    storageKey: row.storage_key as string | null,
     mediaType: row.media_type as string | null,
     fileName: row.file_name as string | null,
     bytes: row.bytes as number,
@@ -176,6 +179,8 @@ function toDocument(row: Row): Document {
     createdAt: row.created_at as number,
     updatedAt: row.updated_at as number,
     expiresAt: row.expires_at as number | null,
+    piiPolicy: (row.pii_policy as PiiPolicy | null) ?? 'off',
+    pii: row.parsed_at === null ? null : JSON.parse((row.pii_counts as string | null) ?? 'null'),
   };
 }
 

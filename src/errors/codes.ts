@@ -16,6 +16,7 @@ export const ERROR_CODES = {
   sign_in_again: { status: 403, title: 'This needs a sign-in of the last minutes', retryable: false },
   registration_closed: { status: 403, title: 'Registration is closed', retryable: false },
   not_found: { status: 404, title: 'Not found', retryable: false },
+  original_not_kept: { status: 404, title: 'The original was not kept', retryable: false },
   conflict: { status: 409, title: 'The request conflicts with the current state', retryable: false },
   email_taken: { status: 409, title: 'An account with this e-mail address exists', retryable: false },
   link_needs_password: { status: 409, title: 'The account has to be linked with its password', retryable: false },
@@ -25,9 +26,11 @@ export const ERROR_CODES = {
   job_state_conflict: { status: 409, title: 'The state of the job forbids this', retryable: false },
   invalid_token: { status: 422, title: 'The link or code is not valid any more', retryable: false },
   mail_not_set_up: { status: 422, title: 'No mail can be sent', retryable: false },
+  quota_full: { status: 409, title: 'The quota leaves no room for this', retryable: false },
   payload_too_large: { status: 413, title: 'The body is larger than allowed', retryable: false },
   unsupported_media_type: { status: 415, title: 'The media type is not supported', retryable: false },
   rate_limited: { status: 429, title: 'Too many requests', retryable: true },
+  quota_exceeded: { status: 429, title: 'The quota of the day is used up', retryable: true },
   internal: { status: 500, title: 'An unexpected error occurred', retryable: true },
   overloaded: { status: 503, title: 'The service is overloaded', retryable: true },
   not_ready: { status: 503, title: 'The service is not ready', retryable: true },
@@ -36,6 +39,7 @@ export const ERROR_CODES = {
 
   // Content that cannot be used
   expiry_in_the_past: { status: 422, title: 'The expiry lies in the past', retryable: false },
+  personal_data_in_source: { status: 422, title: 'The source holds personal data', retryable: false },
   empty_file: { status: 422, title: 'The file is empty', retryable: false },
   no_text: { status: 422, title: 'The document has no text', retryable: false },
   document_corrupt: { status: 422, title: 'The document is damaged', retryable: false },

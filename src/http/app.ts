@@ -4,6 +4,7 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { AnswerDependencies } from '../answers/index.ts';
 import { AppError } from '../errors/app-error.ts';
+import type { IngestionRules } from '../ingestion/index.ts';
 import type { Storage } from '../storage/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { App } from './app-types.ts';
@@ -33,6 +34,7 @@ export interface AppDependencies {
   checks: ReadinessChecks;
   checkUrl(url: string): void;
   maxUploadBytes: number;
+  rules: IngestionRules;
   /** Until a JSON body is whole. Default 30,000. */
   jsonBodyTimeoutMs?: number;
   /** Null: no limits. */
@@ -106,7 +108,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     ingestRoutes(routes, { ...deps, db: deps.answers.db });
     jobRoutes(routes, { db: deps.answers.db, stopping: deps.stopping });
     queueRoutes(routes, { db: deps.answers.db });
-    documentRoutes(routes, { db: deps.answers.db, storage: deps.storage });
+    documentRoutes(routes, { db: deps.answers.db, storage: deps.storage, piiPolicy: deps.rules.piiPolicy });
     searchRoutes(routes, deps.answers);
     routes.get(
       '/openapi.json',

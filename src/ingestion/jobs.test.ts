@@ -472,7 +472,7 @@ describe('content for a source that exists', () => {
     const second = await p.acceptText(p.ada.subject, 'Some other words.', SOURCE);
     await gate.reached;
 
-    await changeDocument(p, p.ada.subject, first.documentId, { title: 'Given meanwhile' });
+    await changeDocument({ db: p.db, piiPolicy: 'off' }, p.ada.subject, first.documentId, { title: 'Given meanwhile' });
     gate.open();
     await finishedJob(p.db, second.jobId);
 
@@ -760,7 +760,7 @@ describe('a new title', () => {
     await p.startWorker();
     await finishedJob(p.db, jobId);
 
-    await changeDocument(p, p.ada.subject, documentId, { title: 'Zebra' });
+    await changeDocument({ db: p.db, piiPolicy: 'off' }, p.ada.subject, documentId, { title: 'Zebra' });
     const [reindex] = await p.db.query<{ job_id: string }>(sql`SELECT job_id FROM jobs WHERE job_type = 'reindex'`);
     expect(await finishedJob(p.db, reindex!.job_id)).toMatchObject({ status: 'completed' });
 
@@ -773,7 +773,7 @@ describe('a new title', () => {
     const p = await pipeline();
     const first = await p.acceptText(p.ada.subject, 'The older words.', { source: 's' });
     await p.startWorker().then((worker) => finishedJob(p.db, first.jobId).then(() => worker.stop()));
-    await changeDocument(p, p.ada.subject, first.documentId, { title: 'Zebra' });
+    await changeDocument({ db: p.db, piiPolicy: 'off' }, p.ada.subject, first.documentId, { title: 'Zebra' });
     const gate = holdBatch(p.db, /DELETE FROM chunk_words/);
     const held = await p.startWorker({ db: gate.db });
     await gate.reached;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { AppError } from '../errors/app-error.ts';
-import type { JobContext, JobHandler } from '../jobs/index.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
+import { type JobContext, type JobHandler, RetryLater } from '../jobs/index.ts';
 import { CHUNKER_VERSION } from './chunking/chunk-document.ts';
 import {
   deleteWords,
@@ -17,7 +17,7 @@ import { chunkStage } from './stages/chunk.ts';
 import { embedStage, embedStretch } from './stages/embed.ts';
 import { fetchStage } from './stages/fetch.ts';
 import { indexStage, wordsOf } from './stages/index-words.ts';
-import { parseStage } from './stages/parse.ts';
+import { parseStage, policyFor } from './stages/parse.ts';
 import { readPages } from './stages/parse-parts.ts';
 import { type PipelineDependencies, type Stage, writeFor } from './stages/stage.ts';
 
@@ -48,7 +48,7 @@ export function ingestHandler(deps: PipelineDependencies): JobHandler<IngestPayl
 
 async function build(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
   const fetched = await runStage(fetchStage, deps, payload, context);
-  if (isUnchanged(fetched, deps.embeddingModel !== null)) return unchanged(fetched, context);
+  if (isUnchanged(fetched, deps)) return unchanged(fetched, context);
   for (const stage of [parseStage, chunkStage, indexStage]) await runStage(stage, deps, payload, context);
   return embed(deps, payload, context);
 }
@@ -80,6 +80,7 @@ async function embed(deps: PipelineDependencies, payload: IngestPayload, context
   } catch (error) {
     const isProviderError = error instanceof AppError && error.code.startsWith('provider_');
     const isLast = context.attempt >= context.maxAttempts || (isProviderError && !error.retryable);
+    if (hasCode(error, 'quota_exceeded')) throw tomorrow(error);
     if (!isProviderError || !isLast) throw error;
     context.log.warn({ event: 'ingestion.vectors_missing', err: error }, 'embedding stays impossible');
     missing.push('vectors_missing');
@@ -87,17 +88,24 @@ async function embed(deps: PipelineDependencies, payload: IngestPayload, context
   return resultOf(await readVersion(deps, payload, context), missing);
 }
 
+/** By words the document is found at once; the vectors wait for the next day's tokens, at the cost of no attempt. */
+function tomorrow({ retryAfterSeconds }: AppError): RetryLater {
+  return new RetryLater((retryAfterSeconds ?? 3_600) * 1_000);
+}
+
 /**
  * Not while another version is on its way: that one would become the current one, and this one is newer. A new title is
- * in words and vectors, and vectors that are missing are worth another try.
+ * in words and vectors, vectors that are missing are worth another try, and another policy treats the same content otherwise.
  */
-function isUnchanged(version: VersionState, wantsVectors: boolean): boolean {
+function isUnchanged(version: VersionState, { rules, embeddingModel }: PipelineDependencies): boolean {
   const { current } = version;
+  const wantsVectors = embeddingModel !== null;
   return (
     current !== null &&
     current.versionId !== version.versionId &&
     current.contentHash === version.contentHash &&
     current.chunker === CHUNKER_VERSION &&
+    current.piiPolicy === policyFor(rules.piiPolicy, version) &&
     (current.isEmbedded || !wantsVectors) &&
     (version.title === null || version.title === version.documentTitle) &&
     version.unfinishedBefore === 0 &&
@@ -150,7 +158,10 @@ export function embedStretchHandler(deps: PipelineDependencies): JobHandler<z.in
     isolated: true,
     async run(payload, context) {
       const version = await readVersion(deps, payload, context);
-      await embedStretch(deps, version, { fromPart: payload.from_part, toPart: payload.to_part }, context);
+      const stretch = { fromPart: payload.from_part, toPart: payload.to_part };
+      await embedStretch(deps, version, stretch, context).catch((error) => {
+        throw hasCode(error, 'quota_exceeded') ? tomorrow(error) : error;
+      });
       return { document_id: payload.document_id };
     },
   };

@@ -1,9 +1,11 @@
 import type { Database } from '../db/database.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
+import { createTokenMeter } from '../quotas/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { detectMediaType } from './parsers/detect.ts';
 import type { ParseLimits } from './parsers/parsed-document.ts';
 import { assembleParts, type ParseOptions, parseUpTo, readPart } from './parsers/run-parser.ts';
+import type { IngestionRules } from './rules.ts';
 import { fetchToFile } from './sources/guarded-fetch.ts';
 import { MAX_PAGES_AT_ONCE } from './stages/parse-parts.ts';
 import type { ParseRun, PipelineDependencies } from './stages/stage.ts';
@@ -13,6 +15,7 @@ export interface PipelineSettings {
   maxBytes: number;
   /** Hosts that may be fetched although their address is private. */
   outboundAllow: readonly string[];
+  rules: IngestionRules;
   limits: ParseLimits;
   parseTimeoutMs: number;
   parseMemoryMb: number;
@@ -31,6 +34,8 @@ export function createPipeline(
   return {
     ...deps,
     maxBytes: settings.maxBytes,
+    rules: settings.rules,
+    tokens: createTokenMeter(deps.db, settings.rules.quotas),
     limits: settings.limits,
     fetchToFile: (url, path, signal) =>
       fetchToFile(url, { path, maxBytes: settings.maxBytes, allow: settings.outboundAllow, signal }),

@@ -2,10 +2,14 @@ import { jobMayWrite, LEVELS, levelOnDocument, roleInGroup, type Subject } from 
 import { type Database, requireThat } from '../db/database.ts';
 import { now, type Row, type Sql, type Statement, sql } from '../db/sql.ts';
 import type { SourceType } from '../documents/index.ts';
+import { AppError } from '../errors/app-error.ts';
+import { groupPolicyRank, type PiiCounts, type PiiPolicy, policyOfRank } from '../redaction/index.ts';
 import type { BlockSpan, CanonicalText, Chunk } from './chunking/chunk.ts';
 
 export interface NewContent {
   documentId: string;
+  /** False for another version of a document that is there. */
+  isNew: boolean;
   versionId: string;
   ownerId: string | null;
   sourceType: SourceType;
@@ -18,6 +22,10 @@ export interface NewContent {
   expiresAt: number | null;
   /** From now on, at the most; null: without end. */
   lifetimeMs: number | null;
+  /** What the fields were treated under. */
+  piiPolicy: PiiPolicy;
+  /** What was masked in the fields. */
+  piiCounts: PiiCounts;
   url: string | null;
   file: {
     storageKey: string;
@@ -65,13 +73,14 @@ export function requireSameDocument(content: NewContent): Statement {
 export function insertVersion(content: NewContent): Statement {
   const { file } = content;
   return sql`INSERT INTO document_versions (version_id, document_id, number, title, tags, metadata, expires_at, url,
-      storage_key, file_name, media_type, bytes, content_hash, fetched_at, created_at)
+      storage_key, file_name, media_type, bytes, content_hash, fetched_at, pii_policy, pii_counts, created_at)
     SELECT ${content.versionId}, ${content.documentId},
       1 + coalesce((SELECT max(number) FROM document_versions WHERE document_id = d.document_id), d.version),
       ${content.title}, ${content.tags === null ? null : JSON.stringify(content.tags)},
       ${content.metadata === null ? null : JSON.stringify(content.metadata)}, ${expiryOf(content)}, ${content.url},
       ${file?.storageKey ?? null}, ${file?.fileName ?? null}, ${file?.mediaType ?? null}, ${file?.bytes ?? null},
-      ${file?.contentHash ?? null}, ${file === null ? sql`NULL` : now}, ${now}
+      ${file?.contentHash ?? null}, ${file === null ? sql`NULL` : now}, ${content.piiPolicy},
+      ${JSON.stringify(content.piiCounts)}, ${now}
     FROM documents d WHERE d.document_id = ${content.documentId}`;
 }
 
@@ -129,6 +138,15 @@ export interface VersionState {
   isIndexed: boolean;
   isEmbedded: boolean;
   documentTitle: string;
+  tags: string[] | null;
+  metadata: Record<string, unknown> | null;
+  documentTags: string[];
+  documentMetadata: Record<string, unknown>;
+  /** What the version has been treated under so far, and what was masked in its fields. */
+  piiPolicy: PiiPolicy;
+  piiCounts: PiiCounts;
+  /** Of the groups that see the document, at that instant. */
+  groupPolicy: PiiPolicy;
   /** Of the subject that the version was read for, at that instant. */
   mayWrite: boolean;
   /** Versions between the current one and this one. */
@@ -138,13 +156,16 @@ export interface VersionState {
     contentHash: string | null;
     chunker: string | null;
     chunkCount: number | null;
+    piiPolicy: PiiPolicy;
     isEmbedded: boolean;
   } | null;
 }
 
 /** Null when the version is gone: with its document, or because a newer one is current. */
 export async function selectVersion(db: Database, subject: Subject, versionId: string): Promise<VersionState | null> {
-  const rows = await db.query(sql`SELECT n.*, d.title AS document_title, d.current_version_id,
+  const rows = await db.query(sql`SELECT n.*, d.title AS document_title, d.tags AS document_tags,
+      d.metadata AS document_metadata, d.current_version_id, c.pii_policy AS current_pii_policy,
+      ${groupPolicyRank(sql`d.document_id`)} AS group_policy_rank,
       c.content_hash AS current_hash, c.chunker AS current_chunker, c.chunk_count AS current_chunk_count,
       c.embedded_at AS current_embedded_at,
       (SELECT count(*) FROM document_versions o
@@ -169,6 +190,12 @@ export function requireVersion(versionId: string): Statement {
 /** The subject's rights on the document, in the transaction of the write itself. */
 export function requireMayWrite(subject: Subject, documentId: string): Statement {
   return requireThat(jobMayWrite(subject, documentId), 'rights_revoked');
+}
+
+/** Before content leaves for others: throws `AppError` rights_revoked where the subject may not write the document now. */
+export async function assertMayWrite(db: Database, subject: Subject, documentId: string): Promise<void> {
+  const rows = await db.query<{ may: number }>(sql`SELECT ${jobMayWrite(subject, documentId)} AS may`);
+  if (rows[0]!.may !== 1) throw new AppError('rights_revoked');
 }
 
 export async function selectDocumentExists(db: Database, documentId: string): Promise<boolean> {
@@ -199,6 +226,8 @@ export function storeParsed(
     language: string | null;
     pageCount: number | null;
     warnings: string[];
+    piiPolicy: PiiPolicy;
+    piiCounts: PiiCounts;
   },
 ): Statement[] {
   return [
@@ -207,10 +236,33 @@ export function storeParsed(
       ON CONFLICT DO UPDATE SET text = excluded.text, spans = excluded.spans`,
     sql`UPDATE document_versions SET media_type = ${parsed.mediaType}, language = ${parsed.language},
         title = coalesce(title, ${parsed.title}), page_count = ${parsed.pageCount},
-        warnings = ${JSON.stringify(parsed.warnings)}, parsed_at = ${now}
+        warnings = ${JSON.stringify(parsed.warnings)}, pii_policy = ${parsed.piiPolicy},
+        pii_counts = ${parsed.piiPolicy === 'off' ? null : JSON.stringify(parsed.piiCounts)}, parsed_at = ${now}
       WHERE version_id = ${versionId}`,
     deleteParts(versionId),
   ];
+}
+
+/**
+ * With a text that was masked: the version lets go of the original, which a trigger has deleted, and of its hash, which would
+ * confirm a guess. What it holds then is the text. A field that is null stays.
+ */
+export function letGoOfOriginal(
+  versionId: string,
+  kept: {
+    textBytes: number;
+    title: string | null;
+    fileName: string | null;
+    url: string | null;
+    tags: string[] | null;
+    metadata: Record<string, unknown> | null;
+  },
+): Statement {
+  return sql`UPDATE document_versions SET storage_key = NULL, content_hash = NULL, bytes = ${kept.textBytes},
+      title = coalesce(${kept.title}, title), file_name = ${kept.fileName}, url = ${kept.url},
+      tags = coalesce(${kept.tags === null ? null : JSON.stringify(kept.tags)}, tags),
+      metadata = coalesce(${kept.metadata === null ? null : JSON.stringify(kept.metadata)}, metadata)
+    WHERE version_id = ${versionId}`;
 }
 
 /** A part of a long PDF that is read apart. */
@@ -300,12 +352,15 @@ export async function countChunks(db: Database, versionId: string): Promise<numb
   return rows[0]!.n;
 }
 
-/** Chunks that an older chunker left half done cannot be continued by a newer one. */
-export function beginChunking(versionId: string, chunker: string): Statement[] {
+/**
+ * Chunks that an older chunker left half done cannot be continued by a newer one. Their number counts from here on, before
+ * there are any, so that a quota is asked before the work.
+ */
+export function beginChunking(versionId: string, chunker: string, count: number): Statement[] {
   return [
     sql`DELETE FROM chunks WHERE version_id = ${versionId}
       AND (SELECT chunker FROM document_versions WHERE version_id = ${versionId}) <> ${chunker}`,
-    sql`UPDATE document_versions SET chunker = ${chunker} WHERE version_id = ${versionId}`,
+    sql`UPDATE document_versions SET chunker = ${chunker}, chunk_count = ${count} WHERE version_id = ${versionId}`,
   ];
 }
 
@@ -326,8 +381,8 @@ export function insertChunks(versionId: string, chunks: readonly (Chunk & { text
     ON CONFLICT (version_id, ordinal) DO NOTHING`;
 }
 
-export function endChunking(versionId: string, count: number): Statement {
-  return sql`UPDATE document_versions SET chunk_count = ${count}, chunked_at = ${now} WHERE version_id = ${versionId}`;
+export function endChunking(versionId: string): Statement {
+  return sql`UPDATE document_versions SET chunked_at = ${now} WHERE version_id = ${versionId}`;
 }
 
 export interface StoredChunk {
@@ -502,6 +557,13 @@ function toVersionState(row: Row): VersionState {
     isIndexed: row.indexed_at !== null,
     isEmbedded: row.embedded_at !== null,
     documentTitle: row.document_title as string,
+    tags: JSON.parse((row.tags as string | null) ?? 'null'),
+    metadata: JSON.parse((row.metadata as string | null) ?? 'null'),
+    documentTags: JSON.parse(row.document_tags as string),
+    documentMetadata: JSON.parse(row.document_metadata as string),
+    piiPolicy: row.pii_policy as PiiPolicy,
+    piiCounts: JSON.parse((row.pii_counts as string | null) ?? '{}'),
+    groupPolicy: policyOfRank(row.group_policy_rank as number),
     mayWrite: row.may_write === 1,
     unfinishedBefore: row.unfinished_before as number,
     current:
@@ -512,6 +574,7 @@ function toVersionState(row: Row): VersionState {
             contentHash: row.current_hash as string | null,
             chunker: row.current_chunker as string | null,
             chunkCount: row.current_chunk_count as number | null,
+            piiPolicy: row.current_pii_policy as PiiPolicy,
             isEmbedded: row.current_embedded_at !== null,
           },
   };

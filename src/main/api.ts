@@ -8,8 +8,9 @@ import { assertSchemaCurrent } from '../db/migrate.ts';
 import { pingDatabase } from '../db/ping.ts';
 import { buildApp } from '../http/app.ts';
 import { closeGracefully } from '../http/close-gracefully.ts';
-import { outboundRules } from '../ingestion/index.ts';
+import { ingestionRules, outboundRules } from '../ingestion/index.ts';
 import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
+import { createTokenMeter } from '../quotas/index.ts';
 import { chatSettings, embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
 import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets } from './platform.ts';
@@ -25,6 +26,7 @@ async function main({ isJson }: Output): Promise<void> {
   const embeddingModel = createEmbeddingModel(embeddingSettings(config));
   const chatModel = createChatModel(chatSettings(config));
   const cache = new Cache({ db, log });
+  const rules = ingestionRules(config);
   const stopping = new AbortController();
   const app = await buildApp({
     log,
@@ -51,6 +53,7 @@ async function main({ isJson }: Output): Promise<void> {
       db,
       embeddingModel,
       chatModel,
+      tokens: createTokenMeter(db, rules.quotas),
       onDegraded: (stage, error) =>
         log.warn({ event: 'search.degraded', stage, err: error }, 'a stage was done without'),
       onDroppedCitations: (count) => log.info({ event: 'answers.citations_dropped', count }, 'citations were dropped'),
@@ -62,6 +65,7 @@ async function main({ isJson }: Output): Promise<void> {
     },
     checkUrl: (url) => void outboundRules(config.outboundAllow).check(url),
     maxUploadBytes: config.maxUploadBytes,
+    rules,
     ratePerMinute: config.rateLimits ? config.rateLimitPerMinute : null,
     trustProxy: config.trustProxy,
     stopping: stopping.signal,

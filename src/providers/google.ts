@@ -16,8 +16,8 @@ export function createGoogleEmbedding(settings: RemoteEmbeddingSettings & { apiK
     return async (texts, purpose, abortSignal) => {
       const taskType = purpose === 'query' ? 'RETRIEVAL_QUERY' : 'RETRIEVAL_DOCUMENT';
       const providerOptions = { google: { taskType } };
-      const { embeddings } = await model.doEmbed({ values: texts, abortSignal, providerOptions, ...options });
-      return embeddings;
+      const { embeddings, usage } = await model.doEmbed({ values: texts, abortSignal, providerOptions, ...options });
+      return { rows: embeddings, tokens: usage?.tokens ?? null };
     };
   });
 }

@@ -11,6 +11,8 @@ export interface EmbeddingModel {
   readonly languages: readonly string[] | null;
   /** Longest text in UTF-16 code units that the model reads whole; longer texts must be cut into pieces before. */
   readonly maxChars: number;
+  /** Its tokens are counted, since somebody is paid for them. */
+  readonly isMetered: boolean;
   /** How many texts one call of `embed` should carry at the most. */
   readonly batchSize: number;
   /**
@@ -20,7 +22,12 @@ export interface EmbeddingModel {
    */
   embed(
     texts: readonly string[],
-    options: { purpose: 'document' | 'query'; signal?: AbortSignal },
+    options: {
+      purpose: 'document' | 'query';
+      signal?: AbortSignal;
+      /** Told the tokens of each request, where the provider says them. */
+      onTokens?: (tokens: number) => void;
+    },
   ): Promise<Float32Array[]>;
   /** Frees threads and sockets. May be called twice. */
   close(): Promise<void>;
@@ -30,6 +37,8 @@ export interface ChatRequest {
   system: string;
   prompt: string;
   maxOutputTokens: number;
+  /** Told by `stream` what the answer has cost, where the provider says it. */
+  onUsage?: (usage: ChatUsage) => void;
   signal?: AbortSignal;
 }
 

@@ -13,8 +13,8 @@ export function createOpenAiEmbedding(settings: RemoteEmbeddingSettings): Embedd
     const model = (await sdkProvider(settings, connection.fetch)).embeddingModel(settings.model);
     const options = settings.dimensions === null ? {} : { dimensions: settings.dimensions };
     return async (texts, _purpose, abortSignal) => {
-      const { embeddings } = await model.doEmbed({ values: texts, abortSignal, ...options });
-      return embeddings;
+      const { embeddings, usage } = await model.doEmbed({ values: texts, abortSignal, ...options });
+      return { rows: embeddings, tokens: usage?.tokens ?? null };
     };
   });
 }

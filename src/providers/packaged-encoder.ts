@@ -67,6 +67,7 @@ export function createPackagedEncoder({ threads, weight }: PackagedEncoderOption
     hybridWeight: weight ?? HYBRID_WEIGHT,
     languages: ['en'],
     maxChars: MAX_CHARS,
+    isMetered: false,
     batchSize: 16,
     embed,
     close: () => pool.close(),

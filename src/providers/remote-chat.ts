@@ -80,7 +80,11 @@ export function remoteChat(
       for await (const part of parts) {
         deadline.restart(timeoutMs);
         if (part.type === 'error') throw part.error;
-        if (part.type === 'finish') finish = part.finishReason;
+        if (part.type === 'finish') {
+          finish = part.finishReason;
+          const usage = usageOf(part.usage);
+          if (usage !== null) request.onUsage?.(usage);
+        }
         if (part.type !== 'text-delta' || part.delta === '') continue;
         hasText = true;
         // The clock is for the provider: a slow reader of the stream does not use it up.

@@ -26,12 +26,12 @@ export interface RemoteEmbeddingSettings {
   maxAttempts: number;
 }
 
-/** One request: as many rows as texts, unless the server errs. */
+/** One request: as many rows as texts, unless the server errs, and the tokens they were, where the server says so. */
 export type EmbedCall = (
   texts: string[],
   purpose: 'document' | 'query',
   signal: AbortSignal,
-) => Promise<readonly (readonly number[])[]>;
+) => Promise<{ rows: readonly (readonly number[])[]; tokens: number | null }>;
 
 /** An embedding model behind HTTP. `load` makes the SDK's model and is called once, at the first use. */
 export function remoteEmbedding(
@@ -47,6 +47,7 @@ export function remoteEmbedding(
     texts: string[],
     purpose: 'document' | 'query',
     signal: AbortSignal | undefined,
+    onTokens: ((tokens: number) => void) | undefined,
   ): Promise<Float32Array[]> {
     const { timeoutMs, maxAttempts } = settings;
     return await withRetries(
@@ -54,7 +55,9 @@ export function remoteEmbedding(
         callModel({ provider, timeoutMs: remainingMs, signal }, async (stop) => {
           loaded ??= load();
           const call = await loaded;
-          const vectors = checkedVectors(await call(texts, purpose, stop), {
+          const { rows, tokens } = await call(texts, purpose, stop);
+          if (tokens !== null) onTokens?.(tokens);
+          const vectors = checkedVectors(rows, {
             provider,
             count: texts.length,
             dimensions,
@@ -74,11 +77,12 @@ export function remoteEmbedding(
     hybridWeight: settings.weight ?? DEFAULT_HYBRID_WEIGHT,
     languages: null,
     maxChars: settings.maxChars ?? DEFAULT_MAX_CHARS,
+    isMetered: true,
     batchSize: BATCH_TEXTS,
-    embed: async (texts, { purpose, signal }) => {
+    embed: async (texts, { purpose, signal, onTokens }) => {
       const vectors: Float32Array[] = [];
       for (let at = 0; at < texts.length; at += BATCH_TEXTS) {
-        vectors.push(...(await embedBatch(texts.slice(at, at + BATCH_TEXTS), purpose, signal)));
+        vectors.push(...(await embedBatch(texts.slice(at, at + BATCH_TEXTS), purpose, signal, onTokens)));
       }
       return vectors;
     },

@@ -1,6 +1,7 @@
 import { detectLanguage } from '../base/language.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
+import { meteredEmbedding } from '../quotas/index.ts';
 import { fuseWeighted } from './fusion.ts';
 import { toFtsQuery } from './keyword-query.ts';
 import { hasDocumentsWithoutVectors, selectByWords, selectPassages, selectVectorRows } from './queries.ts';
@@ -37,9 +38,9 @@ export function searchKeyword(deps: SearchDependencies, request: SearchRequest):
   }));
 }
 
-/** Passages by meaning. Throws `embedding_not_set_up` without a model, `provider_*` where it does not answer. */
+/** Passages by meaning. Throws `embedding_not_set_up` without a model, `provider_*` where it does not answer, `quota_exceeded`. */
 export async function searchVector(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
-  const model = deps.embeddingModel;
+  const model = modelFor(deps, request);
   if (model === null) {
     throw new AppError('embedding_not_set_up', 'Vectors are off: EMBEDDING_PROVIDER is none');
   }
@@ -51,10 +52,10 @@ export async function searchVector(deps: SearchDependencies, request: SearchRequ
 
 /**
  * Both lists, fused by a weighted sum of their scaled scores. Where the model's language is not the query's, or the model
- * does not answer, the words alone decide; the latter is said in `degraded`.
+ * does not answer or the caller's tokens are used up, the words alone decide; the latter are said in `degraded`.
  */
 export async function searchHybrid(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
-  const model = deps.embeddingModel;
+  const model = modelFor(deps, request);
   const weight = model === null ? 0 : await vectorWeight(model, request.query);
   return rankAndRead(deps, request, async () => {
     const [words, meaning, pending] = await Promise.all([
@@ -66,6 +67,12 @@ export async function searchHybrid(deps: SearchDependencies, request: SearchRequ
     if (meaning === null) degraded.push('embedding_unavailable');
     return { ranked: fuse(words, meaning ?? [], weight), degraded };
   });
+}
+
+/** The model at the cost of the user who asks. */
+function modelFor({ embeddingModel, tokens }: SearchDependencies, { subject }: SearchRequest): EmbeddingModel | null {
+  if (embeddingModel === null || tokens === undefined || subject.userId === null) return embeddingModel;
+  return meteredEmbedding(embeddingModel, tokens, { userId: subject.userId });
 }
 
 const MAX_TRIES = 3;

@@ -2,6 +2,7 @@ import type { Subject } from '../access/index.ts';
 import type { Database } from '../db/database.ts';
 import type { SourceType } from '../documents/index.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
+import type { TokenMeter } from '../quotas/index.ts';
 
 export interface SearchFilters {
   documentIds?: string[] | undefined;
@@ -28,6 +29,8 @@ export interface SearchDependencies {
   db: Database;
   /** Null: keywords only. */
   embeddingModel: EmbeddingModel | null;
+  /** Undefined: what a model costs is not counted. */
+  tokens?: TokenMeter;
   /** Told of a stage that failed and was done without. */
   onDegraded(stage: string, error: unknown): void;
 }

@@ -12,6 +12,7 @@ import {
   parsePagesHandler,
   reindexHandler,
 } from '../ingestion/jobs.ts';
+import { ingestionRules } from '../ingestion/index.ts';
 import type { JobHandler } from '../jobs/index.ts';
 import { type Mailer, SEND_MAIL } from '../mail/index.ts';
 import { sendMailHandler } from '../mail/jobs.ts';
@@ -36,6 +37,7 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
   const pipeline = createPipeline(deps, {
     maxBytes: config.maxUploadBytes,
     outboundAllow: config.outboundAllow,
+    rules: ingestionRules(config),
     limits: {
       maxPages: config.parseMaxPages,
       maxTextChars: config.parseMaxChars,

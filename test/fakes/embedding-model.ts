@@ -11,7 +11,7 @@ export interface FakeEmbeddingModel extends EmbeddingModel {
 
 /** An embedding model in this process: `wordVector`, so texts that share words are near each other. */
 export function fakeEmbeddingModel(
-  options: Partial<Pick<EmbeddingModel, 'id' | 'hybridWeight' | 'languages' | 'maxChars' | 'batchSize'>> & {
+  options: Partial<Pick<EmbeddingModel, 'id' | 'hybridWeight' | 'languages' | 'maxChars' | 'batchSize' | 'isMetered'>> & {
     dimensions?: number;
   } = {},
 ): FakeEmbeddingModel {
@@ -22,6 +22,7 @@ export function fakeEmbeddingModel(
     hybridWeight: options.hybridWeight ?? 0.5,
     languages: options.languages ?? null,
     maxChars: options.maxChars ?? 450,
+    isMetered: options.isMetered ?? false,
     batchSize: options.batchSize ?? 8,
     documentTexts: [],
     queryTexts: [],

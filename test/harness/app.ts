@@ -11,9 +11,10 @@ import type { Database } from '../../src/db/database.ts';
 import { pingDatabase } from '../../src/db/ping.ts';
 import type { Row, Statement } from '../../src/db/sql.ts';
 import { type AppDependencies, buildApp } from '../../src/http/app.ts';
-import { outboundRules } from '../../src/ingestion/index.ts';
+import { ingestionRules, outboundRules } from '../../src/ingestion/index.ts';
 import type { Mailer } from '../../src/mail/index.ts';
 import type { ChatModel, EmbeddingModel } from '../../src/providers/index.ts';
+import { createTokenMeter } from '../../src/quotas/index.ts';
 import { openDirectoryStorage } from '../../src/storage/index.ts';
 import { createHandlers } from '../../src/worker/handlers.ts';
 import { accountDependencies, TEST_PASSWORD } from './accounts.ts';
@@ -33,6 +34,8 @@ export interface TestAppOptions {
   auth?: Partial<OidcDependencies>;
   /** Default: none. */
   mailer?: Mailer;
+  /** Environment variables of the settings that this test is about. */
+  settings?: Record<string, string>;
   /** Last word on everything the app gets, for faults. */
   change?: (deps: AppDependencies) => Partial<AppDependencies>;
 }
@@ -82,7 +85,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   const database = await createTestDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-app-'));
   const { db } = database;
-  const config = loadConfig({ DATA_DIR: directory, EMBEDDING_PROVIDER: 'none' }, directory);
+  const config = loadConfig({ DATA_DIR: directory, EMBEDDING_PROVIDER: 'none', ...options.settings }, directory);
   const storage = await openDirectoryStorage(join(directory, 'files'));
   const temporaryDirectory = join(directory, 'tmp');
   await mkdir(temporaryDirectory);
@@ -110,6 +113,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
       db,
       embeddingModel,
       chatModel: options.chatModel ?? null,
+      tokens: createTokenMeter(db, ingestionRules(config).quotas),
       onDegraded() {},
       onDroppedCitations() {},
     },
@@ -117,6 +121,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     checks: { database: () => pingDatabase(db) },
     checkUrl: (url) => void outboundRules([]).check(url),
     maxUploadBytes: options.maxUploadBytes ?? config.maxUploadBytes,
+    rules: ingestionRules(config),
     ratePerMinute: options.ratePerMinute ?? null,
     trustProxy: options.trustProxy ?? [],
     stopping: stopping.signal,

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import type { Subject } from '../../src/access/index.ts';
 import type { Database } from '../../src/db/database.ts';
 import { deleteFilesHandler } from '../../src/documents/jobs.ts';
-import { type Accepted, acceptContent, type ContentFields } from '../../src/ingestion/index.ts';
+import { type Accepted, acceptContent, type ContentFields, type IngestionRules } from '../../src/ingestion/index.ts';
 import {
   EMBED_STRETCH,
   embedStretchHandler,
@@ -17,9 +17,11 @@ import {
 } from '../../src/ingestion/jobs.ts';
 import type { ParsedDocument } from '../../src/ingestion/parsers/parsed-document.ts';
 import type { JobHandler } from '../../src/jobs/index.ts';
+import { createTokenMeter } from '../../src/quotas/index.ts';
 import { openDirectoryStorage, type Storage } from '../../src/storage/index.ts';
 import { type FakeEmbeddingModel, fakeEmbeddingModel } from '../fakes/embedding-model.ts';
 import { createTestDatabase } from './database.ts';
+import { testRules } from './ingestion-rules.ts';
 import { startTestWorker, type TestWorker } from './worker.ts';
 
 export interface TestPipeline {
@@ -50,7 +52,8 @@ export type AcceptOptions = Partial<ContentFields> & {
 };
 
 /** The pipeline on a real database and a real directory, with a fake model, a small parser and no network. */
-export async function createTestPipeline(): Promise<TestPipeline> {
+export async function createTestPipeline(changes: Partial<IngestionRules> = {}): Promise<TestPipeline> {
+  const rules = testRules(changes);
   const { db, url, path, close } = await createTestDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-pipeline-'));
   const storage = await openDirectoryStorage(join(directory, 'files'));
@@ -64,6 +67,8 @@ export async function createTestPipeline(): Promise<TestPipeline> {
     embeddingModel: model,
     temporaryDirectory: directory,
     maxBytes: 10_000_000,
+    rules,
+    tokens: createTokenMeter(db, rules.quotas),
     limits: { maxPages: 100, maxTextChars: 10_000_000, maxExpandedBytes: 10_000_000 },
     async fetchToFile(url, file) {
       const body = web.get(url) ?? '';

@@ -1,4 +1,5 @@
 import { AppError } from '../../errors/app-error.ts';
+import { requireRoom } from '../../quotas/index.ts';
 import { CHUNKER_VERSION, chunkDocument } from '../chunking/chunk-document.ts';
 import { beginChunking, countChunks, endChunking, insertChunks, selectText } from '../queries.ts';
 import { type Stage, writeFor } from './stage.ts';
@@ -12,7 +13,10 @@ export const chunkStage: Stage = async (deps, version, context) => {
   const canonical = await selectText(deps.db, version.versionId);
   if (canonical === null) throw new AppError('not_found', 'The text of the document is gone');
   const chunks = chunkDocument(canonical);
-  await writeFor(version, context, beginChunking(version.versionId, CHUNKER_VERSION));
+  await writeFor(version, context, [
+    ...beginChunking(version.versionId, CHUNKER_VERSION, chunks.length),
+    ...requireRoom(version.documentId, ['chunks'], deps.rules.quotas),
+  ]);
   const stored = await countChunks(deps.db, version.versionId);
   for (let from = stored; from < chunks.length; from += CHUNKS_PER_WRITE) {
     context.progress('chunk', from, chunks.length);
@@ -20,6 +24,6 @@ export const chunkStage: Stage = async (deps, version, context) => {
     const rows = slice.map((chunk) => ({ ...chunk, text: canonical.text.slice(chunk.charStart, chunk.charEnd) }));
     await writeFor(version, context, [insertChunks(version.versionId, rows)]);
   }
-  await writeFor(version, context, [endChunking(version.versionId, chunks.length)]);
+  await writeFor(version, context, [endChunking(version.versionId)]);
   context.progress('chunk', chunks.length, chunks.length);
 };

@@ -4,8 +4,10 @@ import type { Database } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
 import { type ChildRequest, type JobContext, WaitForChildren } from '../../jobs/index.ts';
 import type { EmbeddingModel } from '../../providers/index.ts';
+import { meteredEmbedding } from '../../quotas/index.ts';
 import { piecesOf } from '../chunking/pieces.ts';
 import {
+  assertMayWrite,
   endEmbedding,
   insertCachedEmbedding,
   insertModel,
@@ -17,6 +19,7 @@ import {
   selectStoredParts,
   type VersionState,
 } from '../queries.ts';
+import { jobLimit } from '../rules.ts';
 import { type PipelineDependencies, type Stage, writeFor } from './stage.ts';
 
 /** Type of the jobs that embed a stretch of a long document. */
@@ -36,10 +39,10 @@ const MAX_PARTS_ALONE = 16;
  * the job does itself.
  */
 export const embedStage: Stage = async (deps, version, context) => {
-  const model = deps.embeddingModel;
+  const model = modelFor(deps, version);
   if (version.isEmbedded || model === null) return;
   const missing = await missingParts(deps, model, version, context);
-  if (missing.length > MAX_PARTS_ALONE) await shareAmongChildren(version, missing, context);
+  if (missing.length > MAX_PARTS_ALONE) await shareAmongChildren(deps, version, missing, context);
   await embedParts(deps, model, version, missing, context);
   await writeFor(version, context, endEmbedding(version));
   const total = version.chunkCount ?? 0;
@@ -53,22 +56,37 @@ export async function embedStretch(
   stretch: { fromPart: number; toPart: number },
   context: JobContext,
 ): Promise<void> {
-  const model = deps.embeddingModel;
+  const model = modelFor(deps, version);
   if (model === null) return;
   const missing = await missingParts(deps, model, version, context);
   const mine = missing.filter((part) => part >= stretch.fromPart && part < stretch.toPart);
   await embedParts(deps, model, version, mine, context);
 }
 
+/** The model at the cost of the document's owner and groups. */
+function modelFor({ embeddingModel, tokens }: PipelineDependencies, version: VersionState): EmbeddingModel | null {
+  return embeddingModel === null ? null : meteredEmbedding(embeddingModel, tokens, { documentId: version.documentId });
+}
+
 /** Throws `WaitForChildren` while there are children to wait for; returns when they have ended, however well. */
-async function shareAmongChildren(version: VersionState, missing: number[], context: JobContext): Promise<void> {
+async function shareAmongChildren(
+  { rules }: PipelineDependencies,
+  version: VersionState,
+  missing: number[],
+  context: JobContext,
+): Promise<void> {
   const children = (await context.children()).filter(({ jobType }) => jobType === EMBED_STRETCH);
-  if (children.length === 0) await context.spawn(stretchesOf(version, missing));
+  if (children.length === 0)
+    await context.spawn(stretchesOf(version, missing, jobLimit(rules, context.subject.userId)));
   else if (children.every(({ finishedAt }) => finishedAt !== null)) return;
   throw new WaitForChildren();
 }
 
-function stretchesOf(version: VersionState, missing: readonly number[]): ChildRequest[] {
+function stretchesOf(
+  version: VersionState,
+  missing: readonly number[],
+  limit: ChildRequest['limit'] & object,
+): ChildRequest[] {
   const starts = new Set(missing.map((part) => part - (part % PARTS_PER_CHILD)));
   return [...starts].map((fromPart) => ({
     jobType: EMBED_STRETCH,
@@ -79,6 +97,7 @@ function stretchesOf(version: VersionState, missing: readonly number[]): ChildRe
       to_part: fromPart + PARTS_PER_CHILD,
     },
     uniqueKey: `${EMBED_STRETCH}:${version.versionId}:${fromPart}`,
+    limit,
   }));
 }
 
@@ -146,6 +165,7 @@ async function embedPieces(
   for (let from = 0; from < missing.length; from += model.batchSize) {
     context.signal.throwIfAborted();
     const batch = missing.slice(from, from + model.batchSize);
+    await assertMayWrite(db, context.subject, version.documentId);
     const embedded = await model.embed(
       batch.map(([, text]) => text),
       { purpose: 'document', signal: context.signal },

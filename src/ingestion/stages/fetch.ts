@@ -2,7 +2,10 @@ import { createReadStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, hasCode } from '../../errors/app-error.ts';
+import { requireRoom } from '../../quotas/index.ts';
+import { createRedactor } from '../../redaction/index.ts';
 import { storeFetched } from '../queries.ts';
+import { redactFileName } from '../redaction/redact-fields.ts';
 import { type Stage, writeFor } from './stage.ts';
 
 /** Brings what lies behind a URL into the storage. Uploads are there already. */
@@ -21,9 +24,11 @@ export const fetchStage: Stage = async (deps, version, context) => {
           storageKey: stored.key,
           bytes: stored.bytes,
           contentHash: stored.sha256,
-          fileName: fetched.fileName,
+          // Before the text is read: what names it is not to lie in the database meanwhile.
+          fileName: version.piiPolicy === 'mask' ? maskFileName(fetched.fileName) : fetched.fileName,
           charset: fetched.charset,
         }),
+        ...requireRoom(version.documentId, ['bytes'], deps.rules.quotas),
       ]);
     } catch (error) {
       // When the answer of the database was lost, the version may name the file: then it stays.
@@ -35,3 +40,7 @@ export const fetchStage: Stage = async (deps, version, context) => {
   }
   context.progress('fetch', 1, 1);
 };
+
+function maskFileName(name: string | null): string | null {
+  return name === null ? null : redactFileName(name, createRedactor('mask'));
+}

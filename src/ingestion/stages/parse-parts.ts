@@ -13,6 +13,7 @@ import {
   storePart,
   type VersionState,
 } from '../queries.ts';
+import { jobLimit } from '../rules.ts';
 import { withParseInput } from './parse-input.ts';
 import { type ParseRun, type PipelineDependencies, writeFor } from './stage.ts';
 
@@ -20,18 +21,18 @@ import { type ParseRun, type PipelineDependencies, writeFor } from './stage.ts';
 export const PARSE_PAGES = 'parse_pages';
 
 /**
- * What one child job reads: one to six seconds of work at the 4 to 30 ms that a page took (32 PDFs, November 2026), beside
- * which the half second for starting a process and opening the file counts little, and little enough for a kill to cost.
+ * What one child job reads: half a second to three seconds of work at the 2 to 12 ms that a page took (32 PDFs, November
+ * 2026), against half a second for starting a process and opening the file; and little enough for a kill to cost.
  */
-const PAGES_PER_PART = 200;
+const PAGES_PER_PART = 250;
 
-/** Longer PDFs are shared among child jobs. Fewer than three parts would not be read sooner than the whole by one process. */
+/** Longer PDFs are shared among child jobs. Two parts would hardly be read sooner than the whole by one process. */
 export const MAX_PAGES_AT_ONCE = 2 * PAGES_PER_PART;
 
 /** Stored with each part. Raise it when the form of the parts changes: what another reader left is read again. */
 const PART_READER = 'pdf-lines-1';
 
-/** Compressed, of all parts of a version: some forty bytes for each character of the text, before compression. */
+/** Compressed, of all parts of a version. A character of text takes some ten bytes of lines, and compressed less than one. */
 const PART_BYTES_PER_CHAR = 8;
 const PART_BYTES_FLOOR = 16 * 1024 * 1024;
 
@@ -59,7 +60,7 @@ export async function readDocument(
     const parsed = await deps.parse(input, context.signal);
     if ('blocks' in parsed) return parsed;
     context.progress('parse', 0, parsed.pageCount);
-    await shareAmongChildren(version, rangesOf(parsed.pageCount), context);
+    await shareAmongChildren(deps, version, rangesOf(parsed.pageCount), context);
     throw new WaitForChildren();
   }
   const children = (await context.children()).filter(({ jobType }) => jobType === PARSE_PAGES);
@@ -99,11 +100,17 @@ export async function readPages(
   await withParseInput(deps, version, (input) => readAndStore(deps, version, input, mine, context));
 }
 
-async function shareAmongChildren(version: VersionState, ranges: PageRange[], context: JobContext): Promise<void> {
+async function shareAmongChildren(
+  { rules }: PipelineDependencies,
+  version: VersionState,
+  ranges: PageRange[],
+  context: JobContext,
+): Promise<void> {
   const children = ranges.map(({ first }) => ({
     jobType: PARSE_PAGES,
     payload: { version_id: version.versionId, document_id: version.documentId, first_page: first },
     uniqueKey: `${PARSE_PAGES}:${version.versionId}:${first}`,
+    limit: jobLimit(rules, context.subject.userId),
   }));
   await context.spawn(children, [insertParts(version.versionId, ranges)]);
 }

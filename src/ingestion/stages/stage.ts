@@ -1,9 +1,11 @@
 import type { Database, Statement } from '../../db/database.ts';
 import type { JobContext } from '../../jobs/index.ts';
 import type { EmbeddingModel } from '../../providers/index.ts';
+import type { TokenMeter } from '../../quotas/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { LongDocument, PageRange, ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
 import { requireMayWrite, requireVersion, type VersionState } from '../queries.ts';
+import type { IngestionRules } from '../rules.ts';
 import type { FetchedFile } from '../sources/guarded-fetch.ts';
 
 /** One of several processes that read a file between them. */
@@ -22,6 +24,8 @@ export interface PipelineDependencies {
   /** Directory for files on their way to the storage. */
   temporaryDirectory: string;
   maxBytes: number;
+  rules: IngestionRules;
+  tokens: TokenMeter;
   limits: ParseInput['limits'];
   fetchToFile(url: string, path: string, signal: AbortSignal): Promise<FetchedFile>;
   detectMediaType(path: string, fileName: string | null): Promise<string>;

@@ -14,6 +14,7 @@ import {
   selectOriginalFile,
 } from '../../../documents/index.ts';
 import { AppError } from '../../../errors/app-error.ts';
+import type { PiiPolicy } from '../../../redaction/index.ts';
 import type { Storage } from '../../../storage/index.ts';
 import type { App } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
@@ -27,8 +28,8 @@ import {
   FileContent,
 } from './schema.ts';
 
-export function documentRoutes(app: App, deps: { db: Database; storage: Storage }): void {
-  const { db, storage } = deps;
+export function documentRoutes(app: App, deps: { db: Database; storage: Storage; piiPolicy: PiiPolicy }): void {
+  const { db, storage, piiPolicy } = deps;
   const tags = ['documents'];
 
   app.get(
@@ -115,6 +116,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage 
     async (request, reply) => {
       const file = await selectOriginalFile(db, request.subject, request.params.document_id);
       if (file === null) throw new AppError('not_found');
+      if (file.storageKey === null) throw new AppError('original_not_kept');
       const content = await storage.open(file.storageKey);
       return (
         reply
@@ -143,7 +145,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage 
     },
     async (request) => {
       const change = toChange(request.body);
-      return toJson(await changeDocument({ db }, request.subject, request.params.document_id, change));
+      return toJson(await changeDocument({ db, piiPolicy }, request.subject, request.params.document_id, change));
     },
   );
 
@@ -201,6 +203,8 @@ function toJson(document: Document): z.infer<typeof DocumentSchema> {
     created_at: toTimestamp(document.createdAt),
     updated_at: toTimestamp(document.updatedAt),
     expires_at: toTimestampOrNull(document.expiresAt),
+    pii_policy: document.piiPolicy,
+    pii: document.pii,
   };
 }
 

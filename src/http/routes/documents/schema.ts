@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SOURCE_TYPES } from '../../../documents/index.ts';
+import { PII_KINDS, PII_POLICIES } from '../../../redaction/index.ts';
 import { Id, InstantInput, Label, PageQuery, Timestamp } from '../../schemas.ts';
 import { Metadata } from '../ingest/schema.ts';
 
@@ -24,6 +25,11 @@ export const Document = z
     created_at: Timestamp,
     updated_at: Timestamp,
     expires_at: Timestamp.nullable(),
+    pii_policy: z.enum(PII_POLICIES).meta({ description: 'What was done about personal data in it' }),
+    pii: z
+      .partialRecord(z.enum(PII_KINDS), z.number().int())
+      .nullable()
+      .meta({ description: 'How often each kind was found; null where nobody has looked' }),
   })
   .meta({ id: 'Document' });
 

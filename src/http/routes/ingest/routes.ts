@@ -9,6 +9,7 @@ import {
   acceptContent,
   type ContentFields,
   type IngestionRequest,
+  type IngestionRules,
   SUPPORTED_MEDIA_TYPES,
 } from '../../../ingestion/index.ts';
 import type { Storage } from '../../../storage/index.ts';
@@ -25,6 +26,7 @@ export interface IngestRouteDependencies {
   db: Database;
   storage: Storage;
   maxUploadBytes: number;
+  rules: IngestionRules;
   /** False when a URL may never be fetched, whatever it resolves to; says why. */
   checkUrl(url: string): void;
 }

@@ -1,0 +1,27 @@
+import type { Database } from '../db/database.ts';
+import { AppError } from '../errors/app-error.ts';
+import { selectQuota } from './queries.ts';
+import type { QuotaDefaults, QuotaHolder, QuotaState, StockResource } from './quota.ts';
+
+const RESOURCES: readonly StockResource[] = ['documents', 'bytes', 'chunks'];
+
+/** `quota_full` with a sentence that says what each of the holders has and may have. */
+export async function fullQuotaError(
+  db: Database,
+  holders: readonly QuotaHolder[],
+  defaults: QuotaDefaults,
+): Promise<AppError> {
+  const sentences: string[] = [];
+  for (const holder of holders) {
+    const state = await selectQuota(db, holder, defaults);
+    const limited = state === null ? [] : RESOURCES.flatMap((resource) => share(state, resource));
+    if (limited.length > 0)
+      sentences.push(`${holder.kind === 'user' ? 'You have' : 'The group has'} ${limited.join(', ')}`);
+  }
+  return new AppError('quota_full', sentences.length === 0 ? undefined : sentences.join('. '));
+}
+
+function share(state: QuotaState, resource: StockResource): string[] {
+  const { used, limit } = state[resource];
+  return limit === null ? [] : [`${used} of ${limit} ${resource}`];
+}
