@@ -16,6 +16,8 @@ export interface TestServer {
   /** Of the API that listens now: with PORT=0 a restarted one has another port. */
   readonly url: string;
   readonly dataDir: string;
+  /** Of the supervisor. */
+  readonly pid: number;
   /** Variables with which another command (`users create`, `doctor`) works on the same data. */
   readonly env: Readonly<Record<string, string>>;
   /** Everything written to the log so far, of all processes. */
@@ -62,6 +64,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
       return log.last('api.listening').url as string;
     },
     dataDir,
+    pid: up.pid!,
     env,
     log: log.lines,
     next: (event, timeoutMs = START_MS) => log.next(event, timeoutMs),
