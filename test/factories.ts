@@ -33,7 +33,7 @@ export function subjectOf(
     via?: 'session' | 'api_key';
     levelCap?: Level;
     groupId?: string | null;
-    memberships?: Subject['memberships'];
+    memberships?: Subject['memberships'] | undefined;
   } = {},
 ): Subject {
   return userSubject({

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createDocument, createUser, type TestUser } from '../../test/factories.ts';
+import { createDocument, createUser, shareDocument, type TestUser } from '../../test/factories.ts';
 import { type FakeChatModel, fakeChatModel } from '../../test/fakes/chat-model.ts';
 import { createTestDatabase } from '../../test/harness/database.ts';
 import type { Database } from '../db/database.ts';
+import { sql } from '../db/sql.ts';
 import { AppError } from '../errors/app-error.ts';
 import { type AnswerDependencies, type AnswerEvent, answerQuestion, streamAnswer } from './answer-question.ts';
+import { RightsWatch } from './rights-watch.ts';
 
 const WHALE = 'The blue whale weighs up to 150 tonnes. It eats krill.';
 const SHARK = 'The whale shark is a fish and not a whale. It weighs up to 19 tonnes.';
@@ -236,4 +238,124 @@ describe('a streamed answer', () => {
     expect(deltas(events)).toContain('150 tonnes [1].');
     expect(events.some((event) => event.kind === 'answer')).toBe(false);
   });
+});
+
+describe('what is revoked while an answer is made', () => {
+  const SECRET = 'The secret narwhal weighs up to 1.6 tonnes.';
+  const NARWHAL = 'How much does the blue whale or the secret narwhal weigh?';
+  let shareId: string;
+
+  beforeEach(async () => {
+    const eve = await createUser(db);
+    const { documentId } = await createDocument(db, { ownerId: eve.userId, title: 'Narwhals', chunks: [SECRET] });
+    shareId = await shareDocument(db, documentId, { userId: ada.userId });
+  });
+
+  const revoke = () => db.batch([sql`DELETE FROM resource_shares WHERE share_id = ${shareId}`]);
+  /** Says what the passages say, and lets `meanwhile` happen before the model gets them or before it is done. */
+  function modelWith(meanwhile: { beforeSending?: () => Promise<unknown>; beforeAnswering?: () => Promise<unknown> }) {
+    const model = fakeChatModel([]);
+    model.generate = async (request) => {
+      await meanwhile.beforeSending?.();
+      await request.beforeSending?.();
+      model.requests.push(request);
+      await meanwhile.beforeAnswering?.();
+      const text = request.prompt.includes(SECRET) ? SECRET : WHALE;
+      return { text: `${text} [1][2][3]`, usage: null };
+    };
+    return model;
+  }
+
+  test('is not sent to the model', async () => {
+    const model = modelWith({ beforeSending: revoke });
+
+    const answer = await ask(model, NARWHAL);
+
+    expect(model.requests).toHaveLength(1);
+    expect(model.requests[0]!.prompt).not.toContain('narwhal weighs');
+    expect(JSON.stringify(answer)).not.toContain('narwhal weighs');
+    expect(answer.mode).toBe('llm');
+  });
+
+  test('is not in the answer, which the model makes anew of what is left', async () => {
+    const model = modelWith({ beforeAnswering: revoke });
+
+    const answer = await ask(model, NARWHAL);
+
+    expect(model.requests.map(({ prompt }) => prompt.includes(SECRET))).toEqual([true, false]);
+    expect(JSON.stringify(answer)).not.toContain('narwhal weighs');
+    expect(answer.answer).toContain('150 tonnes');
+  });
+
+  test('again and again is left to sentences that can be seen at the end', async () => {
+    const eve = await createUser(db);
+    const others = await Promise.all(
+      [1, 2].map(async (n) => {
+        const { documentId } = await createDocument(db, { ownerId: eve.userId, chunks: [`Whale ${n} weighs 9 kg.`] });
+        return shareDocument(db, documentId, { userId: ada.userId });
+      }),
+    );
+    const revokeNext = async () => db.batch([sql`DELETE FROM resource_shares WHERE share_id = ${others.pop()!}`]);
+    const model = modelWith({ beforeAnswering: revokeNext });
+
+    const answer = await ask(model, NARWHAL);
+
+    expect(model.requests).toHaveLength(2);
+    expect(answer.mode).toBe('extractive');
+    expect(JSON.stringify(answer)).not.toContain('9 kg');
+  });
+
+  test('ends the stream before its next piece', async () => {
+    const model = fakeChatModel([]);
+    model.stream = async function* (request) {
+      await request.beforeSending?.();
+      yield `${SECRET} [1]. `;
+      yield 'It eats krill [1]. ';
+      await revoke();
+      yield 'It weighs even more [1]. ';
+      yield 'And more [1]. ';
+    };
+
+    const { events, error } = await streamed(model, NARWHAL);
+
+    expect(error).toMatchObject({ code: 'rights_revoked' });
+    expect(deltas(events)).not.toContain('even more');
+    expect(events.some((event) => event.kind === 'answer')).toBe(false);
+  });
+
+  test('ends the stream before its citations', async () => {
+    const model = fakeChatModel([]);
+    model.stream = async function* () {
+      yield `${SECRET} [1]`;
+      await revoke();
+    };
+
+    const { events, error } = await streamed(model, NARWHAL);
+
+    expect(error).toMatchObject({ code: 'rights_revoked' });
+    expect(deltas(events)).toBe('');
+  });
+
+  test('is noticed where the database cannot say that it has changed', async () => {
+    const blind = new Proxy(db, {
+      get: (target, name) => (name === 'dataVersion' ? async () => null : Reflect.get(target, name).bind?.(target)),
+    });
+    const watch = new RightsWatch(blind, ada.subject, [(await documentIdOf(shareId))!]);
+    await watch.check();
+    await watch.checkIfChanged();
+    await revoke();
+    const outcome = () =>
+      watch.checkIfChanged().then(
+        () => 'seen',
+        ({ code }) => code,
+      );
+    await expect.poll(outcome, { timeout: 10_000 }).toBe('rights_revoked');
+  });
+
+  async function documentIdOf(id: string) {
+    const rows = await db.query<{ id: string }>(
+      sql`SELECT resource_id AS id FROM resource_shares WHERE share_id = ${id}`,
+    );
+    return rows[0]?.id;
+  }
 });

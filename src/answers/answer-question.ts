@@ -1,5 +1,5 @@
-import { AppError } from '../errors/app-error.ts';
-import type { ChatModel, ChatUsage } from '../providers/index.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
+import type { ChatModel, ChatRequest, ChatUsage } from '../providers/index.ts';
 import {
   type Degradation,
   type SearchAnswer,
@@ -12,8 +12,11 @@ import { CitationStream } from './citations.ts';
 import { extractiveAnswer } from './extractive.ts';
 import type { Citation, Passage } from './passage.ts';
 import { buildAnswerPrompt } from './prompts/answer-v1.ts';
+import { RightsWatch } from './rights-watch.ts';
 
 const MAX_OUTPUT_TOKENS = 1_024;
+/** Of a model that is asked again because rights were revoked while it answered. */
+const MAX_MODEL_TRIES = 2;
 
 export interface AnswerDependencies extends SearchDependencies {
   /** Null: the best sentences are quoted. */
@@ -50,31 +53,75 @@ export type AnswerEvent =
 
 /**
  * Answers from what the subject may see. The text of a model leaves only after its citations were checked; a model that
- * fails is replaced by quoted sentences and `chat_unavailable`.
+ * fails is replaced by quoted sentences and `chat_unavailable`. What is revoked while it answers is in no answer: the model is
+ * asked once more about what is left, and then sentences are quoted, which leave in the moment they are read. Throws
+ * `AppError` invalid_credentials where the caller's session or key ends meanwhile.
  */
 export async function answerQuestion(deps: AnswerDependencies, request: QuestionRequest): Promise<Answer> {
+  for (let tries = 1; tries <= MAX_MODEL_TRIES; tries++) {
+    try {
+      return await answerOnce(deps, request);
+    } catch (error) {
+      if (!hasCode(error, 'rights_revoked')) throw error;
+    }
+  }
+  const found = await searchHybrid(deps, request);
+  return quoteSentences(request, found, toPassages(found.results));
+}
+
+/** Throws `AppError` rights_revoked where a passage was to be seen at first and is not any more. */
+async function answerOnce(deps: AnswerDependencies, request: QuestionRequest): Promise<Answer> {
   const found = await searchHybrid(deps, request);
   const passages = toPassages(found.results);
-  if (deps.chatModel === null || passages.length === 0) return quoteSentences(request, found, passages);
-  try {
-    const { system, prompt } = promptFor(deps.chatModel, request, found.results);
-    const { text, usage } = await deps.chatModel.generate({
-      system,
-      prompt,
-      maxOutputTokens: MAX_OUTPUT_TOKENS,
-      signal: request.signal,
-    });
-    const verified = new CitationStream(passages, allowedLinks(found.results));
-    const answer = verified.push(text) + verified.end();
-    return modelAnswer(deps, found, verified, answer, usage);
-  } catch (error) {
-    return withoutModel(deps, error, request, found, passages);
-  }
+  const model = deps.chatModel;
+  if (model === null || passages.length === 0) return quoteSentences(request, found, passages);
+  const rights = watchRights(deps, request, found);
+  const answer = await askModel(deps, model, request, found, rights).catch((error) =>
+    withoutModel(deps, error, request, found, passages),
+  );
+  await rights.check();
+  return answer;
+}
+
+async function askModel(
+  deps: AnswerDependencies,
+  model: ChatModel,
+  request: QuestionRequest,
+  found: SearchAnswer,
+  rights: RightsWatch,
+): Promise<Answer> {
+  const { text, usage } = await model.generate(chatRequest(model, request, found, rights));
+  const verified = new CitationStream(toPassages(found.results), allowedLinks(found.results));
+  const answer = verified.push(text) + verified.end();
+  return modelAnswer(deps, found, verified, answer, usage);
+}
+
+function watchRights(deps: AnswerDependencies, { subject }: QuestionRequest, { results }: SearchAnswer): RightsWatch {
+  return new RightsWatch(
+    deps.db,
+    subject,
+    results.map(({ documentId }) => documentId),
+  );
+}
+
+function chatRequest(
+  model: ChatModel,
+  request: QuestionRequest,
+  { results }: SearchAnswer,
+  rights: RightsWatch,
+): ChatRequest {
+  return {
+    ...promptFor(model, request, results),
+    maxOutputTokens: MAX_OUTPUT_TOKENS,
+    signal: request.signal,
+    beforeSending: () => rights.check(),
+  };
 }
 
 /**
  * The same in steps: the results at once, the answer in verified pieces, the whole at the end. A model that fails before
- * its first piece is replaced as above; one that fails later throws, since what was sent cannot be taken back.
+ * its first piece is replaced as above; one that fails later throws, since what was sent cannot be taken back. For the same
+ * reason it ends with rights_revoked where a passage is not to be seen any more; no piece leaves without a look at that.
  */
 export async function* streamAnswer(deps: AnswerDependencies, request: QuestionRequest): AsyncGenerator<AnswerEvent> {
   const found = await searchHybrid(deps, request);
@@ -86,21 +133,24 @@ export async function* streamAnswer(deps: AnswerDependencies, request: QuestionR
     return;
   }
   const verified = new CitationStream(passages, allowedLinks(found.results));
+  const rights = watchRights(deps, request, found);
   let sent = '';
   try {
-    const { system, prompt } = promptFor(model, request, found.results);
-    const pieces = model.stream({ system, prompt, maxOutputTokens: MAX_OUTPUT_TOKENS, signal: request.signal });
-    for await (const piece of pieces) {
+    for await (const piece of model.stream(chatRequest(model, request, found, rights))) {
       const text = verified.push(piece);
       if (text === '') continue;
+      await rights.checkIfChanged();
       sent += text;
       yield { kind: 'delta', text };
     }
   } catch (error) {
     if (sent !== '') throw error;
-    yield* whole(withoutModel(deps, error, request, found, passages));
+    const answer = withoutModel(deps, error, request, found, passages);
+    await rights.check();
+    yield* whole(answer);
     return;
   }
+  await rights.check();
   const rest = verified.end();
   if (rest !== '') yield { kind: 'delta', text: rest };
   yield { kind: 'answer', answer: modelAnswer(deps, found, verified, sent + rest, null) };
@@ -137,7 +187,7 @@ function withoutModel(
   passages: readonly Passage[],
 ): Answer {
   request.signal.throwIfAborted();
-  if (!(error instanceof AppError)) throw error;
+  if (!(error instanceof AppError) || hasCode(error, 'rights_revoked', 'invalid_credentials')) throw error;
   deps.onDegraded('chat', error);
   const degraded: Degradation[] = [...found.degraded, 'chat_unavailable'];
   return quoteSentences(request, { ...found, degraded }, passages);

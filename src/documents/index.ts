@@ -17,5 +17,6 @@ export {
   selectDocument,
   selectDocuments,
   selectOriginalFile,
+  selectVisibleIds,
   sharedWithGroups,
 } from './queries.ts';

@@ -11,6 +11,7 @@ export function fakeChatModel(
 ): FakeChatModel {
   const requests: ChatRequest[] = [];
   async function* stream(request: ChatRequest): AsyncGenerator<string> {
+    await request.beforeSending?.();
     requests.push(request);
     for (const piece of pieces) {
       request.signal?.throwIfAborted();

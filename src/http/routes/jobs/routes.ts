@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { credentialStands, hasRole } from '../../../access/index.ts';
+import { credentialStands, hasRole, type Subject } from '../../../access/index.ts';
 import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
 import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { Database } from '../../../db/database.ts';
+import { selectVisibleIds } from '../../../documents/index.ts';
 import { AppError } from '../../../errors/app-error.ts';
 import {
   cancelJob,
@@ -53,15 +54,21 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
     async (request) => {
       const { limit, cursor, status, job_type, all } = request.query;
       if (all && !hasRole(request.subject, 'super_admin')) throw new AppError('forbidden');
-      const audience: JobAudience = { all, ownerId: request.subject.userId, pollTokenHash: null };
+      const { userId: ownerId, groupId } = request.subject;
+      const audience: JobAudience = { all, ownerId, groupId, pollTokenHash: null };
       const rows = await selectJobs(db, audience, {
         status: status ?? null,
         jobType: job_type ?? null,
         beforeSeq: cursor === undefined ? null : decodeCursor(cursor, ['number'])[0],
         limit: limit + 1,
       });
+      const jobs = await withVisibleResults(
+        db,
+        request.subject,
+        rows.map(({ job }) => job),
+      );
       return pageOf(
-        rows,
+        rows.map(({ seq }, index) => ({ seq, job: jobs[index]! })),
         limit,
         (row) => toJson(row.job),
         (row) => encodeCursor([row.seq]),
@@ -97,7 +104,8 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       }
       const last = request.query.wait === 0 ? await lastSeen() : await watching(limitedCallerOf(request), lastSeen);
       if (last === null) throw new AppError('not_found');
-      return { ...toJson(last), ...(await detailOf(db, last.jobId, audience)) };
+      const [shown] = await withVisibleResults(db, request.subject, [last]);
+      return { ...toJson(shown!), ...(await detailOf(db, last.jobId, audience)) };
     },
   );
 
@@ -147,7 +155,8 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
           const enough = AbortSignal.any([stopping, signal]);
           const isStillCaller = () => credentialStands({ db }, request.subject);
           for await (const job of watchJob(db, job_id, audience, { enough, isStillCaller })) {
-            send(job.finishedAt === null ? 'progress' : 'end', toJson(job));
+            const [shown] = await withVisibleResults(db, request.subject, [job]);
+            send(job.finishedAt === null ? 'progress' : 'end', toJson(shown!));
           }
         }),
       );
@@ -174,7 +183,8 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
         await db.batch(change(request.params.job_id, audience));
         const job = await selectJob(db, request.params.job_id, audience);
         if (job === null) throw new AppError('not_found');
-        return reply.code(202).send(toJson(job));
+        const [shown] = await withVisibleResults(db, request.subject, [job]);
+        return reply.code(202).send(toJson(shown!));
       },
     );
   }
@@ -189,8 +199,27 @@ function audienceOf(request: FastifyRequest): JobAudience {
   return {
     all: request.subject.scopes === null && hasRole(request.subject, 'super_admin', 'operator'),
     ownerId: request.subject.userId,
+    groupId: request.subject.groupId,
     pollTokenHash: typeof token === 'string' ? hashPollToken(token) : null,
   };
+}
+
+/**
+ * A result outlives the right to see what it tells of: where the document is gone, or is no longer the caller's to see, the
+ * job is shown without it.
+ */
+async function withVisibleResults(db: Database, subject: Subject, jobs: readonly Job[]): Promise<Job[]> {
+  const documentIds = jobs.flatMap((job) => documentIdIn(job) ?? []);
+  if (documentIds.length === 0) return [...jobs];
+  const visible = await selectVisibleIds(db, subject, documentIds);
+  return jobs.map((job) => {
+    const documentId = documentIdIn(job);
+    return documentId === null || visible.has(documentId) ? job : { ...job, result: null };
+  });
+}
+
+function documentIdIn({ result }: Job): string | null {
+  return typeof result?.document_id === 'string' ? result.document_id : null;
 }
 
 async function detailOf(db: Database, jobId: string, audience: JobAudience) {
