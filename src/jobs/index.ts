@@ -18,7 +18,7 @@ export {
   selectQueues,
   WHOLE_QUEUE,
 } from './control/queries.ts';
-export { redriveDeadLetters } from './control/redrive.ts';
+export { enqueueRedrive, REDRIVE, redriveHandler } from './control/redrive.ts';
 export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
 export {
   type ChildRequest,
@@ -47,6 +47,7 @@ export {
   claimSuspect,
   deleteDeadWorkers,
   deleteWorker,
+  endLease,
   extendLease,
   insertLogLines,
   insertWorker,

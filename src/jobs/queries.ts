@@ -109,6 +109,11 @@ export function extendLease(workerId: string, leaseMs: number): Statement<{ leas
     WHERE worker_id = ${workerId} AND lease_until >= ${now} RETURNING lease_until`;
 }
 
+/** The jobs of this worker are free to be rescued. */
+export function endLease(workerId: string): Statement {
+  return sql`UPDATE workers SET lease_until = ${now} - 1 WHERE worker_id = ${workerId}`;
+}
+
 export function selectCancelRequests(workerId: string): Statement<{ seq: number; fence: number }> {
   return sql`SELECT seq, fence FROM jobs INDEXED BY jobs_held
     WHERE status = 'processing' AND worker_id = ${workerId} AND cancel_at IS NOT NULL`;

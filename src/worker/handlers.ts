@@ -3,6 +3,7 @@ import { ACCOUNT_MAIL, accountMailHandler, SIGN_IN_UPKEEP, signInUpkeepHandler }
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { deleteFilesHandler } from '../documents/jobs.ts';
+import { ingestionRules } from '../ingestion/index.ts';
 import {
   createPipeline,
   EMBED_STRETCH,
@@ -12,8 +13,7 @@ import {
   parsePagesHandler,
   reindexHandler,
 } from '../ingestion/jobs.ts';
-import { ingestionRules } from '../ingestion/index.ts';
-import type { JobHandler } from '../jobs/index.ts';
+import { type JobHandler, REDRIVE, redriveHandler } from '../jobs/index.ts';
 import { type Mailer, SEND_MAIL } from '../mail/index.ts';
 import { sendMailHandler } from '../mail/jobs.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
@@ -56,6 +56,7 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
     [SEND_MAIL, sendMailHandler(deps) as JobHandler],
     [ACCOUNT_MAIL, accountMailHandler(deps) as JobHandler],
     [SIGN_IN_UPKEEP, signInUpkeepHandler(deps) as JobHandler],
+    [REDRIVE, redriveHandler(deps) as JobHandler],
     [MAINTENANCE, maintenanceHandler(deps, retention) as JobHandler],
   ]);
 }

@@ -6,7 +6,7 @@ import { databaseNow } from '../../db/clock.ts';
 import type { Database } from '../../db/database.ts';
 import { now, type Statement, sql } from '../../db/sql.ts';
 import type { DeadLetterFilter } from './queries.ts';
-import { redriveDeadLetters } from './redrive.ts';
+import { redrive } from './redrive.ts';
 
 const ANY: DeadLetterFilter = { queue: null, jobType: null, code: null, failedAfter: null };
 
@@ -25,6 +25,10 @@ function failedRows(count: number, name: string): Statement {
       updated_at)
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
     SELECT ${name} || ' ' || i, 'work', '{}', 'failed', 5, 1, '{"code":"job_failed"}', ${now}, ${now}, ${now}, ${now} FROM n`;
+}
+
+function redriveDeadLetters(database: Database, filter: DeadLetterFilter): Promise<number> {
+  return redrive(database, filter, (statements) => database.batch(statements));
 }
 
 async function pending(): Promise<string[]> {

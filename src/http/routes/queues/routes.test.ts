@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { createTestApp, type TestApp, type TestUser } from '../../../../test/harness/app.ts';
 import { queueOn, type TestQueue } from '../../../../test/harness/queue.ts';
+import { finishedJob, startTestWorker } from '../../../../test/harness/worker.ts';
 import { sql } from '../../../db/sql.ts';
+import { type JobHandler, REDRIVE, redriveHandler } from '../../../jobs/index.ts';
 
 let api: TestApp;
 let queue: TestQueue;
@@ -110,18 +112,35 @@ describe('pausing and resuming', () => {
 });
 
 describe('redriving', () => {
-  test('runs the failed jobs that fit again, says how many, and logs who asked for what', async () => {
+  test('is left to a job, which runs the failed jobs that fit again and says how many', async () => {
     await queue.enqueueAll([{ queue: 'dead' }, { queue: 'dead' }, { queue: 'dead', jobType: 'other' }]);
     await api.execute(sql`UPDATE jobs SET status = 'failed', finished_at = 1767225600000,
       error = '{"code":"fetch_failed","message":"","retryable":true}' WHERE queue = 'dead'`);
-    const redrive = async (payload: object) => (await post('/jobs/redrive', users.operator, payload)).json();
+    const handlers = new Map([[REDRIVE, redriveHandler({ db: api.db }) as JobHandler]]);
+    const worker = await startTestWorker({ db: api.db, url: api.db.path!, handlers });
+    onTestFinished(() => worker.stop());
+    const redriven = async (payload: object) => {
+      const accepted = await post('/jobs/redrive', users.operator, payload);
+      const { job_id, status_url } = accepted.json();
+      expect(accepted.headers.location).toBe(status_url);
+      await finishedJob(api.db, job_id);
+      const job = (await api.inject({ url: status_url, as: users.operator })).json();
+      return { job_id, result: job.result };
+    };
 
-    expect(await redrive({ queue: 'dead', code: 'no_text' })).toEqual({ redriven: 0 });
-    expect(await redrive({ queue: 'dead', failed_after: '2026-01-01T00:00:01Z' })).toEqual({ redriven: 0 });
+    expect(await redriven({ queue: 'dead', code: 'no_text' })).toMatchObject({ result: { redriven: 0 } });
+    expect(await redriven({ queue: 'dead', failed_after: '2026-01-01T00:00:01Z' })).toMatchObject({
+      result: { redriven: 0 },
+    });
     const filter = { queue: 'dead', job_type: 'work', code: 'fetch_failed', failed_after: '2026-01-01T01:00:00+01:00' };
-    expect(await redrive(filter)).toEqual({ redriven: 2 });
-    expect(logged('jobs.redriven').at(-1)).toMatchObject({ user_id: users.operator.userId, filter, redriven: 2 });
-    expect(await redrive({})).toEqual({ redriven: 1 });
+    const some = await redriven(filter);
+    expect(some).toMatchObject({ result: { redriven: 2 } });
+    expect(logged('jobs.redrive').at(-1)).toMatchObject({
+      user_id: users.operator.userId,
+      filter,
+      job_id: some.job_id,
+    });
+    expect(await redriven({})).toMatchObject({ result: { redriven: 1 } });
   });
 
   test.each([undefined, { failed_after: 'yesterday' }, { queue: '' }, { status: 'failed' }])(

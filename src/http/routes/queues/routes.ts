@@ -1,18 +1,21 @@
 import { z } from 'zod';
+import { jobOrigin } from '../../../access/index.ts';
 import type { Database } from '../../../db/database.ts';
 import {
+  enqueueRedrive,
   pauseJobs,
   type QueueState,
-  redriveDeadLetters,
   resumeJobs,
   selectQueueNames,
   selectQueues,
   WHOLE_QUEUE,
 } from '../../../jobs/index.ts';
+import { activeTrace } from '../../../telemetry/logger.ts';
+import { traceparentOf } from '../../../telemetry/trace-context.ts';
 import type { App } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { instantToMs } from '../../schemas.ts';
-import { Pause, PauseBody, Queue, QueueParams, RedriveBody, Redriven } from './schema.ts';
+import { Pause, PauseBody, Queue, QueueParams, RedriveAccepted, RedriveBody } from './schema.ts';
 
 const OPERATORS = { kind: 'system', roles: ['super_admin', 'operator'] } as const;
 const WATCHERS = { kind: 'system', roles: [...OPERATORS.roles, 'auditor'] } as const;
@@ -75,21 +78,32 @@ export function queueRoutes(app: App, { db }: { db: Database }): void {
       schema: {
         tags,
         summary: 'Run failed jobs again',
+        description: 'By a job, whose result says how many they were.',
         body: RedriveBody,
-        response: { 202: Redriven, ...problemResponses() },
+        response: { 202: RedriveAccepted, ...problemResponses() },
       },
     },
     async (request, reply) => {
       const { queue, job_type, code, failed_after } = request.body;
-      const redriven = await redriveDeadLetters(db, {
+      const filter = {
         queue: queue ?? null,
         jobType: job_type ?? null,
         code: code ?? null,
         failedAfter: failed_after === undefined ? null : instantToMs(failed_after),
+      };
+      const trace = activeTrace.getStore();
+      const { jobId, statements } = enqueueRedrive(filter, {
+        onBehalfOf: jobOrigin(request.subject),
+        trace: trace === undefined ? null : traceparentOf(trace),
       });
-      const fields = { event: 'jobs.redriven', user_id: request.subject.userId, filter: request.body, redriven };
-      request.log.info(fields, 'failed jobs run again');
-      return reply.code(202).send({ redriven });
+      await db.batch(statements);
+      const fields = { event: 'jobs.redrive', user_id: request.subject.userId, filter: request.body, job_id: jobId };
+      request.log.info(fields, 'failed jobs are to run again');
+      const statusUrl = `/jobs/${jobId}`;
+      return reply
+        .code(202)
+        .header('location', statusUrl)
+        .send({ job_id: jobId, status: 'pending' as const, status_url: statusUrl });
     },
   );
 }

@@ -41,6 +41,6 @@ export const RedriveBody = z
   })
   .meta({ id: 'RedriveJobs' });
 
-export const Redriven = z
-  .object({ redriven: z.number().int().meta({ description: 'How many failed jobs run again' }) })
-  .meta({ id: 'Redriven' });
+export const RedriveAccepted = z
+  .object({ job_id: z.string(), status: z.literal('pending'), status_url: z.string() })
+  .meta({ id: 'RedriveAccepted' });
