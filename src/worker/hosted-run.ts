@@ -7,6 +7,7 @@ import type { Run } from './run.ts';
 export class HostedRun implements Run {
   readonly job: ClaimedJob;
   readonly isGivenUp = false;
+  readonly mustEndAt = Number.POSITIVE_INFINITY;
   readonly #hosts: JobHostPool;
   readonly #timeoutMs: number;
   readonly #abort = new AbortController();

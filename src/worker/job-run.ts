@@ -58,6 +58,10 @@ export class JobRun implements Run {
     return this.#isGivenUp;
   }
 
+  get mustEndAt(): number {
+    return this.#startedAt + this.#timeoutMs + this.#deps.abortGraceMs;
+  }
+
   get ranMs(): number {
     return performance.now() - this.#startedAt;
   }
@@ -77,8 +81,7 @@ export class JobRun implements Run {
 
   async #execute(): Promise<Outcome> {
     const handler = this.#deps.handlers.get(this.job.jobType);
-    const timeoutMs = handler?.timeoutMs ?? this.#deps.jobTimeoutMs;
-    const timer = setTimeout(() => this.abort(new AppError('job_timeout')), timeoutMs);
+    const timer = setTimeout(() => this.abort(new AppError('job_timeout')), this.#timeoutMs);
     this.#deps.log.info({ event: 'job.started', ...this.#fields }, 'job started');
     try {
       const result = await this.#untilGivenUp(this.#runHandler(handler));
@@ -93,6 +96,10 @@ export class JobRun implements Run {
       await this.#progress?.flush();
       await this.#flushLog();
     }
+  }
+
+  get #timeoutMs(): number {
+    return this.#deps.handlers.get(this.job.jobType)?.timeoutMs ?? this.#deps.jobTimeoutMs;
   }
 
   get #fields() {

@@ -63,6 +63,7 @@ export class JobRunner {
   /** A cycle has failed since the claims were last compared: not to be left behind when the worker stops. */
   #claimMayBeLost = false;
   #isStuck = false;
+  #deadline = Number.POSITIVE_INFINITY;
   #isUseless = false;
 
   constructor(deps: JobRunnerDependencies) {
@@ -214,6 +215,7 @@ export class JobRunner {
       if (this.#stopping) this.#giveBack(job);
       else this.#begin(job);
     }
+    this.#setDeadline();
   }
 
   #begin(job: ClaimedJob): void {
@@ -224,6 +226,7 @@ export class JobRunner {
       if (run.isGivenUp) this.#becomeStuck();
       // Not in the map any more: the job was released or the lease was lost meanwhile, and its outcome is not ours to write.
       if (!this.#running.delete(key)) return;
+      if (run.mustEndAt === this.#deadline) this.#setDeadline();
       this.#paces.note(job, run.ranMs);
       this.#unsettled.push({ job, outcome });
       this.#deps.wakeUp.now();
@@ -252,7 +255,15 @@ export class JobRunner {
   #abandonAll(reason: AppError): void {
     const running = [...this.#running.values()];
     this.#running.clear();
+    this.#setDeadline();
     for (const run of running) run.abort(reason);
+  }
+
+  /** The first of the running jobs that must have ended: the thread of the lease ends a process that lets this pass. */
+  #setDeadline(): void {
+    this.#deadline = Number.POSITIVE_INFINITY;
+    for (const { mustEndAt } of this.#running.values()) this.#deadline = Math.min(this.#deadline, mustEndAt);
+    this.#deps.lease.deadline.setIn(this.#deadline - performance.now());
   }
 
   #becomeStuck(): void {

@@ -8,6 +8,7 @@ import { AppError } from '../errors/app-error.ts';
 import { deleteDeadWorkers, deleteWorker, insertWorker } from '../jobs/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { isFileBroken } from './broken-file.ts';
+import { Deadline } from './deadline.ts';
 import type { BeatMessage, HeartbeatStart } from './heartbeat-thread.ts';
 
 /** Between attempts to get a new lease. */
@@ -33,6 +34,8 @@ export class Lease {
   readonly #leaseMs: number;
   readonly #log: Logger;
   readonly #serves: Pick<LeaseOptions, 'queues' | 'jobTypes'>;
+  /** For the runner to set: its thread ends a process that lets it pass. */
+  readonly deadline = new Deadline();
   #workerId: string | null = null;
   #thread: Worker | null = null;
   #stopping = false;
@@ -77,7 +80,8 @@ export class Lease {
     const workerId = newId();
     const row = { workerId, host: hostname(), pid: process.pid, leaseMs: this.#leaseMs, ...this.#serves };
     await this.#db.batch([deleteDeadWorkers(), insertWorker(row)]);
-    const workerData: HeartbeatStart = { workerId, leaseMs: this.#leaseMs, database: this.#database };
+    const { memory } = this.deadline;
+    const workerData: HeartbeatStart = { workerId, leaseMs: this.#leaseMs, database: this.#database, deadline: memory };
     const thread = new Worker(siblingModule(import.meta.url, './heartbeat-thread'), { workerData });
     thread.on('message', (message: BeatMessage) => this.#receive(workerId, message));
     thread.on('error', (error) => this.#lose(workerId, error));

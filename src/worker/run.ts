@@ -5,6 +5,8 @@ import type { ClaimedJob, Outcome } from '../jobs/index.ts';
 export interface Run {
   readonly job: ClaimedJob;
   readonly ranMs: number;
+  /** When it has ended in any case, of `performance.now()`, unless it blocks the event loop; `Infinity` where it cannot. */
+  readonly mustEndAt: number;
   /** The handler was told to stop, did not, and was left behind: this process should be replaced. */
   readonly isGivenUp: boolean;
   abort(reason: AppError): void;
