@@ -37,7 +37,7 @@ function countOf(tenant: string, seen: readonly string[]): number {
   return seen.filter((name) => name === tenant).length;
 }
 
-describe('tenants take turns', () => {
+describe('20: tenants take turns', () => {
   test.each([1, 8])('ten jobs wait for about ten of a tenant with 10,000, in claims of %i', async (size) => {
     await enqueueFor('A', 10_000);
     await work(Math.ceil(40 / size), size);

@@ -151,7 +151,7 @@ async function assertLimits(db: Database, after: string): Promise<void> {
 }
 
 describe('the limit of a key', () => {
-  test('holds after every step of any history, and no job waits beside a free place', async () => {
+  test('18: holds after every step of any history, and no job waits beside a free place', async () => {
     const runLength = Math.min(250, STEPS);
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: runLength, maxLength: runLength, size: 'max' }), async (steps) => {

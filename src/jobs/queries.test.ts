@@ -6,7 +6,7 @@ import { now, type Row, type Statement, sql } from '../db/sql.ts';
 import { cancelJob, retryJob } from './control/queries.ts';
 import { type EnqueueRequest, enqueueJob } from './enqueue.ts';
 import { insertIdempotentAnswer, selectIdempotentAnswer } from './idempotency/queries.ts';
-import type { JobError, Outcome, Settlement } from './job.ts';
+import type { ClaimedJob, JobError, Outcome, Settlement } from './job.ts';
 import {
   claimJobs,
   claimSuspect,
@@ -98,7 +98,7 @@ async function crash(workerId: string): Promise<Row[]> {
 }
 
 describe('claiming', () => {
-  test('takes jobs by priority, then in the order of arrival', async () => {
+  test('21: takes jobs by priority, then in the order of arrival', async () => {
     const normal = await enqueue();
     const low = await enqueue({ priority: 5 });
     const high = await enqueue({ priority: -5 });
@@ -499,7 +499,7 @@ describe('retrying', () => {
   });
 });
 
-describe('a unique key', () => {
+describe('19: a unique key', () => {
   test('keeps out a second job while the first waits or runs', async () => {
     const first = await enqueue({ uniqueKey: 'k' });
     await enqueue({ uniqueKey: 'k' });
@@ -512,14 +512,30 @@ describe('a unique key', () => {
     expect(rows).toMatchObject([{ job_id: first, unique_key: 'k' }, { unique_key: 'other' }]);
   });
 
-  test('is free again when the job has ended', async () => {
+  test.each<[string, (job: ClaimedJob) => Promise<unknown>]>([
+    ['completed', (job) => run(settleJob(job, { kind: 'completed', result: null }))],
+    ['failed', (job) => run(settleJob(job, { kind: 'failed', error: ERROR }))],
+    ['cancelled', (job) => run(settleJob(job, { kind: 'cancelled' }))],
+    ['failed by the rescue', (job) => rescueForTheLastTime(job, 'crashes = 2')],
+    ['cancelled by the rescue', (job) => rescueForTheLastTime(job, 'cancel_at = 1')],
+  ])('is free again when the job has %s, and not before', async (_, end) => {
     const job = await claimedJob({ uniqueKey: 'k' });
-    await run(settleJob(job, { kind: 'completed', result: null }));
+    const tooEarly = await enqueue({ uniqueKey: 'k' });
+    await end(job);
 
     const second = await enqueue({ uniqueKey: 'k' });
 
+    expect(await db.query(sql`SELECT 1 FROM jobs WHERE job_id = ${tooEarly}`)).toEqual([]);
     expect(await row(second)).toMatchObject({ status: 'pending' });
   });
+
+  async function rescueForTheLastTime(job: ClaimedJob, change: string): Promise<void> {
+    await db.batch([
+      { text: `UPDATE jobs SET ${change} WHERE seq = ?`, values: [job.seq] },
+      sql`UPDATE workers SET lease_until = 0`,
+      rescueJobs(),
+    ]);
+  }
 });
 
 describe('reading jobs', () => {

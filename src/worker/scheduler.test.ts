@@ -76,7 +76,7 @@ describe('a scheduler', () => {
   });
 });
 
-describe('three scheduler processes on one database', () => {
+describe('22: three scheduler processes on one database', () => {
   test('add the job of each slot once, also when one of them is killed', async () => {
     const { db, url } = await world();
     const SCHEDULES = 20;

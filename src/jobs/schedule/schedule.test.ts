@@ -118,7 +118,7 @@ describe('a slot', () => {
     expect(await fireDueSchedules(db)).toMatchObject({ fired: [] });
   });
 
-  test('fires once however many look at the same time', async () => {
+  test('22: fires once however many look at the same time', async () => {
     await upsertSchedule(db, { ...EVERY_10_MINUTES, maxCatchUp: 4 });
     await outage('s', HOUR_MS);
 
@@ -178,7 +178,7 @@ describe('a slot', () => {
   });
 });
 
-describe('after an outage of an hour', () => {
+describe('22: after an outage of an hour', () => {
   test.each([0, 1, 3, 100])('no more than maxCatchUp = %i of the latest missed slots are made up for', async (max) => {
     await upsertSchedule(db, { ...EVERY_10_MINUTES, maxCatchUp: max });
     const first = await outage('s', HOUR_MS);

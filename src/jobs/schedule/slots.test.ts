@@ -8,7 +8,7 @@ function slotsOf(cron: string, timeZone: string, from: string, until: string): s
   );
 }
 
-describe('a daily schedule', () => {
+describe('22: a daily schedule', () => {
   test.each([
     // 02:00 to 03:00 is left out on 29 March 2026 in Berlin, and on 8 March in New York.
     ['Europe/Berlin', '2026-03-28', ['2026-03-28T01:30', '2026-03-29T01:00', '2026-03-30T00:30']],
