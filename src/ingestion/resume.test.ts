@@ -1,12 +1,10 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createUser } from '../../test/factories.ts';
 import { interceptBatches, mentions } from '../../test/harness/intercept.ts';
-import { createTestPipeline, type TestPipeline } from '../../test/harness/pipeline.ts';
-import { wordIndexFaults } from '../../test/harness/word-index.ts';
+import { createTestPipeline } from '../../test/harness/pipeline.ts';
+import { storedContent } from '../../test/harness/stored-content.ts';
 import { finishedJob } from '../../test/harness/worker.ts';
 import type { Database } from '../db/database.ts';
-import { sql } from '../db/sql.ts';
 import { AppError } from '../errors/app-error.ts';
 
 const URL = 'https://example.com/page';
@@ -34,24 +32,7 @@ async function ingest(wrap: (db: Database) => Database) {
   const { jobId } = await p.acceptUrl(ada.subject, URL);
   await p.startWorker({ db: wrap(p.db) });
   const job = await finishedJob(p.db, jobId);
-  return { job, fetches, parses: p.parsed.length, embedded: p.model.documentTexts, stored: await storedContent(p) };
-}
-
-/** Everything that was made of the document, without ids and instants. */
-async function storedContent({ db }: TestPipeline) {
-  const tables = {
-    documents: sql`SELECT title, version, status, current_version_id IS NOT NULL AS is_current FROM documents`,
-    versions: sql`SELECT number, title, media_type, chunker, chunk_count, indexed_count, warnings, content_hash,
-      fetched_at > 0 AND parsed_at > 0 AND chunked_at > 0 AND indexed_at > 0 AND embedded_at > 0 AS is_whole
-      FROM document_versions`,
-    texts: sql`SELECT text, spans FROM document_texts`,
-    chunks: sql`SELECT chunk_seq, ordinal, char_start, char_end, heading_path, token_count, text FROM chunks ORDER BY ordinal`,
-    vectors: sql`SELECT part, piece_count, hex(ordinals) AS o, hex(scales) AS s, hex(codes) AS c FROM chunk_vectors ORDER BY part`,
-    cache: sql`SELECT hex(text_hash) AS hash, scale, hex(codes) AS codes FROM embedding_cache ORDER BY text_hash`,
-  };
-  const entries = Object.entries(tables).map(async ([name, select]) => [name, await db.query(select)]);
-  const content = JSON.stringify(Object.fromEntries(await Promise.all(entries)));
-  return { faults: await wordIndexFaults(db), hash: createHash('sha256').update(content).digest('hex') };
+  return { job, fetches, parses: p.parsed.length, embedded: p.model.documentTexts, stored: await storedContent(p.db) };
 }
 
 /** The first batch of the pipeline with this text commits, and then whatever ran it fails: a kill at the worst moment. */

@@ -27,6 +27,10 @@ import { startTestWorker, type TestWorker } from './worker.ts';
 export interface TestPipeline {
   readonly db: Database;
   readonly path: string;
+  /** Of the database, for other processes. */
+  readonly url: string;
+  /** Where the originals lie (`files`) and files on their way. */
+  readonly directory: string;
   readonly model: FakeEmbeddingModel;
   readonly storage: Storage;
   /** What the stages work with; a test may replace a part before the worker runs. */
@@ -36,6 +40,7 @@ export interface TestPipeline {
   /** Content by URL, for `acceptUrl`. */
   readonly web: Map<string, string>;
   acceptText(subject: Subject, text: string, options?: AcceptOptions): Promise<Accepted>;
+  acceptFile(subject: Subject, bytes: Buffer, fileName: string): Promise<Accepted>;
   acceptUrl(subject: Subject, url: string, options?: AcceptOptions): Promise<Accepted>;
   /** Keys of all stored originals. */
   storedFiles(): Promise<string[]>;
@@ -92,7 +97,7 @@ export async function createTestPipeline(changes: Partial<IngestionRules> = {}):
   };
   const accept = (
     subject: Subject,
-    sourceType: 'text' | 'web',
+    sourceType: 'file' | 'text' | 'web',
     content: Parameters<typeof acceptContent>[1]['content'],
     options: AcceptOptions,
   ) => {
@@ -111,6 +116,8 @@ export async function createTestPipeline(changes: Partial<IngestionRules> = {}):
   return {
     db,
     path,
+    url,
+    directory,
     storage,
     model,
     deps,
@@ -121,13 +128,17 @@ export async function createTestPipeline(changes: Partial<IngestionRules> = {}):
       const content = { kind: 'file', stored, fileName: options.fileName ?? null, mediaType: 'text/plain' } as const;
       return accept(subject, 'text', content, options);
     },
+    async acceptFile(subject, bytes, fileName) {
+      const stored = await storage.put(Readable.from([bytes]), { maxBytes: deps.maxBytes });
+      return accept(subject, 'file', { kind: 'file', stored, fileName, mediaType: null }, {});
+    },
     acceptUrl: (subject, url, options = {}) => accept(subject, 'web', { kind: 'url', url }, options),
     async storedFiles() {
       const names = await readdir(join(directory, 'files'), { recursive: true });
       return names.filter((name) => /^[0-9a-f]{2}\/./.test(name));
     },
     async startWorker(options = {}) {
-      const worker = await startTestWorker({ db, url, handlers: handlersOf(deps), ...options });
+      const worker = await startTestWorker({ db, url, handlers: ingestionHandlers(deps), ...options });
       workers.push(worker);
       return worker;
     },
@@ -139,7 +150,8 @@ export async function createTestPipeline(changes: Partial<IngestionRules> = {}):
   };
 }
 
-function handlersOf(deps: PipelineDependencies): ReadonlyMap<string, JobHandler> {
+/** The handlers of ingestion, by type of job. */
+export function ingestionHandlers(deps: PipelineDependencies): ReadonlyMap<string, JobHandler> {
   return new Map<string, JobHandler>([
     ['ingest', ingestHandler(deps) as JobHandler],
     [PARSE_PAGES, parsePagesHandler(deps) as JobHandler],

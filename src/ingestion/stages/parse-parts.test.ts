@@ -69,7 +69,7 @@ async function countParts({ db }: TestPipeline): Promise<number> {
 }
 
 test('ranges hold every page once, in order', () => {
-  for (const pageCount of [401, 600, 601, 1_999, 2_000]) {
+  for (const pageCount of [501, 750, 751, 1_999, 2_000]) {
     const pages = rangesOf(pageCount).flatMap(({ first, last }) =>
       Array.from({ length: last - first + 1 }, (_, index) => first + index),
     );
@@ -107,7 +107,7 @@ describe('a document with many pages', () => {
     await p.startWorker({ concurrency: 1 });
     await finishedJob(p.db, jobId);
 
-    expect(seen).toEqual([0, 200, 400, 600, 800].map((done) => ({ stage: 'parse', done, total: PAGES })));
+    expect(seen).toEqual([0, 250, 500, 750].map((done) => ({ stage: 'parse', done, total: PAGES })));
     expect(await countParts(p)).toBe(0);
   });
 
@@ -115,7 +115,7 @@ describe('a document with many pages', () => {
     const p = await pagedPipeline();
     let failures = 0;
     p.before = ({ first }) => {
-      if (first === 401 && failures++ === 0) throw new AppError('parse_out_of_memory');
+      if (first === 501 && failures++ === 0) throw new AppError('parse_out_of_memory');
     };
     const { jobId } = await p.accept();
     await p.startWorker();
@@ -128,7 +128,7 @@ describe('a document with many pages', () => {
   test('fails as a part fails, keeps nothing, and begins anew when it is tried again', async () => {
     const p = await pagedPipeline();
     p.before = ({ first }) => {
-      if (first === 401) throw new AppError('document_too_large', 'What the parser says.');
+      if (first === 501) throw new AppError('document_too_large', 'What the parser says.');
     };
     const { jobId } = await p.accept();
     await p.startWorker();
@@ -151,7 +151,7 @@ describe('a document with many pages', () => {
     p.before = async (_, run) => {
       spent.push(run.spentMs);
       if (spent.length === 1)
-        await p.db.batch([sql`UPDATE document_parts SET took_ms = 1000000 WHERE first_page = 801`]);
+        await p.db.batch([sql`UPDATE document_parts SET took_ms = 1000000 WHERE first_page = 751`]);
     };
     const { jobId } = await p.accept();
     await p.startWorker({ concurrency: 1 });
@@ -164,7 +164,7 @@ describe('a document with many pages', () => {
   test('is read again where another version of the program has read it', async () => {
     const p = await pagedPipeline();
     p.before = async ({ first }) => {
-      if (first !== 801) return;
+      if (first !== 751) return;
       await p.db.batch([sql`UPDATE document_parts SET reader = 'older' WHERE first_page = 1 AND reader IS NOT NULL`]);
       p.before = () => {};
     };
