@@ -74,6 +74,11 @@ const CASES: [string, string][] = [
     `INSERT INTO workers (worker_id, host, pid, started_at, lease_until, job_types) VALUES ('w', 'host', 1, 0, 1, '[]'); ${job('other', '{}', 'processing', "'w'")}`,
   ],
   ['waiting_documents_have_jobs', document('d', 'processing')],
+  [
+    'quotas_count_what_is_there',
+    `INSERT INTO groups (group_id, name, created_at, updated_at) VALUES ('g', 'Otters', 0, 0);
+      UPDATE group_quotas SET chunks = 1`,
+  ],
 ];
 
 test.each(CASES)('%s is seen to be broken, and no other', async (name, script) => {

@@ -8,6 +8,7 @@ import {
   countSharesWithoutResource,
   countVectorsWithoutVersion,
   countWordsWithoutChunk,
+  countWrongQuotas,
 } from './queries.ts';
 
 /** Something that always holds for the data, at any instant and after any crash. */
@@ -74,5 +75,11 @@ export const INVARIANTS: readonly Invariant[] = [
     violation: 'documents that wait for a job that does not exist',
     sql: countDocumentsWithoutJob(),
     repair: 'Delete these documents and add them again.',
+  },
+  {
+    name: 'quotas_count_what_is_there',
+    violation: 'users or groups whose counted documents, bytes or passages are not those they have',
+    sql: countWrongQuotas(),
+    repair: 'Limits are asked of the wrong numbers; restore a backup, or report how it came about.',
   },
 ];

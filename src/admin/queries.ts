@@ -51,6 +51,23 @@ export function countDocumentsWithoutJob(): Count {
       WHERE j.job_type = 'ingest' AND j.status IN ('pending', 'processing'))`;
 }
 
+/** Users and groups whose counters differ from what they own, or what is shared with them. One pass over all versions. */
+export function countWrongQuotas(): Count {
+  return sql`WITH sizes AS (SELECT d.document_id, d.owner_id, coalesce(sum(v.bytes), 0) AS bytes,
+        coalesce(sum(v.chunk_count), 0) AS chunks
+      FROM documents d LEFT JOIN document_versions v ON v.document_id = d.document_id GROUP BY d.document_id),
+    owned AS (SELECT owner_id, count(*) AS documents, sum(bytes) AS bytes, sum(chunks) AS chunks
+      FROM sizes WHERE owner_id IS NOT NULL GROUP BY owner_id),
+    shared AS (SELECT s.grantee_group_id, count(*) AS documents, sum(z.bytes) AS bytes, sum(z.chunks) AS chunks
+      FROM resource_shares s JOIN sizes z ON z.document_id = s.resource_id
+      WHERE s.resource_type = 'document' AND s.grantee_group_id IS NOT NULL GROUP BY s.grantee_group_id)
+    SELECT (SELECT count(*) FROM user_quotas q LEFT JOIN owned o ON o.owner_id = q.user_id
+        WHERE (q.documents, q.bytes, q.chunks) IS NOT (coalesce(o.documents, 0), coalesce(o.bytes, 0), coalesce(o.chunks, 0)))
+      + (SELECT count(*) FROM group_quotas q LEFT JOIN shared o ON o.grantee_group_id = q.group_id
+        WHERE (q.documents, q.bytes, q.chunks) IS NOT (coalesce(o.documents, 0), coalesce(o.bytes, 0), coalesce(o.chunks, 0)))
+      AS n`;
+}
+
 // The file
 
 /** Faults that SQLite finds in the structure of the file; empty when it is sound. Reads the whole file. */

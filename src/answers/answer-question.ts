@@ -1,5 +1,6 @@
 import { AppError, hasCode } from '../errors/app-error.ts';
 import type { ChatModel, ChatRequest, ChatUsage } from '../providers/index.ts';
+import { meteredChat } from '../quotas/index.ts';
 import {
   type Degradation,
   type SearchAnswer,
@@ -55,7 +56,8 @@ export type AnswerEvent =
  * Answers from what the subject may see. The text of a model leaves only after its citations were checked; a model that
  * fails is replaced by quoted sentences and `chat_unavailable`. What is revoked while it answers is in no answer: the model is
  * asked once more about what is left, and then sentences are quoted, which leave in the moment they are read. Throws
- * `AppError` invalid_credentials where the caller's session or key ends meanwhile.
+ * `AppError` invalid_credentials where the caller's session or key ends meanwhile, quota_exceeded where the caller's tokens of
+ * the day are used up.
  */
 export async function answerQuestion(deps: AnswerDependencies, request: QuestionRequest): Promise<Answer> {
   for (let tries = 1; tries <= MAX_MODEL_TRIES; tries++) {
@@ -73,7 +75,7 @@ export async function answerQuestion(deps: AnswerDependencies, request: Question
 async function answerOnce(deps: AnswerDependencies, request: QuestionRequest): Promise<Answer> {
   const found = await searchHybrid(deps, request);
   const passages = toPassages(found.results);
-  const model = deps.chatModel;
+  const model = modelFor(deps, request);
   if (model === null || passages.length === 0) return quoteSentences(request, found, passages);
   const rights = watchRights(deps, request, found);
   const answer = await askModel(deps, model, request, found, rights).catch((error) =>
@@ -81,6 +83,12 @@ async function answerOnce(deps: AnswerDependencies, request: QuestionRequest): P
   );
   await rights.check();
   return answer;
+}
+
+/** The model at the cost of the user who asks. */
+function modelFor({ chatModel, tokens }: AnswerDependencies, { subject }: QuestionRequest): ChatModel | null {
+  if (chatModel === null || tokens === undefined || subject.userId === null) return chatModel;
+  return meteredChat(chatModel, tokens, { userId: subject.userId });
 }
 
 async function askModel(
@@ -127,7 +135,7 @@ export async function* streamAnswer(deps: AnswerDependencies, request: QuestionR
   const found = await searchHybrid(deps, request);
   yield { kind: 'results', ...found };
   const passages = toPassages(found.results);
-  const model = deps.chatModel;
+  const model = modelFor(deps, request);
   if (model === null || passages.length === 0) {
     yield* whole(quoteSentences(request, found, passages));
     return;
@@ -187,7 +195,9 @@ function withoutModel(
   passages: readonly Passage[],
 ): Answer {
   request.signal.throwIfAborted();
-  if (!(error instanceof AppError) || hasCode(error, 'rights_revoked', 'invalid_credentials')) throw error;
+  if (!(error instanceof AppError) || hasCode(error, 'rights_revoked', 'invalid_credentials', 'quota_exceeded')) {
+    throw error;
+  }
   deps.onDegraded('chat', error);
   const degraded: Degradation[] = [...found.degraded, 'chat_unavailable'];
   return quoteSentences(request, { ...found, degraded }, passages);

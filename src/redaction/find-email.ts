@@ -1,9 +1,16 @@
 import type { Range } from './kinds.ts';
 import { allMatches } from './scan.ts';
 
-/** RFC 5321 bounds both sides, to 64 and 253 characters. Letters of any script: addresses may be international. */
-const ADDRESS =
-  /(?<![\p{L}\p{N}._%+'-])[\p{L}\p{N}._%+'-]{1,64}@((?:[\p{L}\p{N}-]{1,63}\.){1,10}\p{L}[\p{L}\p{N}-]{1,62})/gu;
+/** Scripts that part words by blanks: in the others an address cannot be told from the words around it by its letters. */
+const LETTERS = ['Latin', 'Greek', 'Cyrillic', 'Arabic', 'Hebrew', 'Devanagari']
+  .map((script) => `\\p{Script=${script}}`)
+  .join('');
+const LOCAL = `[${LETTERS}\\p{N}._%+'-]`;
+/** RFC 5321 bounds both sides, to 64 and 253 characters. */
+const ADDRESS = new RegExp(
+  `(?<!${LOCAL})${LOCAL}{1,64}@(?:[${LETTERS}\\p{N}-]{1,63}\\.){1,10}[${LETTERS}][${LETTERS}\\p{N}-]{1,62}`,
+  'gu',
+);
 
 export function findEmails(text: string): Range[] {
   if (!text.includes('@')) return [];

@@ -19,7 +19,7 @@ const DETECTORS: readonly [PiiKind, Detector][] = [
 ];
 
 /** Every value has a digit or an at sign, or is a private key. */
-const MAY_HOLD_ANY = /[@\p{Nd}]|PRIVATE KEY/u;
+const MAY_HOLD_ANY = /[@＠\p{Nd}]|PRIVATE KEY/u;
 const MIN_CHARS = 6;
 const MAX_CONTEXT_CHARS = 40;
 
