@@ -56,9 +56,9 @@ CREATE INDEX outgoing_mail_by_expiry ON outgoing_mail (expires_at);
 -- neither into a group nor shares. The routes refuse it in words; these hold for every other way.
 CREATE TRIGGER group_memberships_need_proof BEFORE INSERT ON group_memberships
 WHEN EXISTS (SELECT 1 FROM users WHERE user_id = new.user_id AND email_state = 'unproven') BEGIN
-  SELECT RAISE(ABORT, 'email_unproven');
+  SELECT RAISE(ABORT, 'require:email_unproven');
 END;
 CREATE TRIGGER resource_shares_need_proof BEFORE INSERT ON resource_shares
 WHEN EXISTS (SELECT 1 FROM users WHERE user_id = new.grantee_user_id AND email_state = 'unproven') BEGIN
-  SELECT RAISE(ABORT, 'email_unproven');
+  SELECT RAISE(ABORT, 'require:email_unproven');
 END;

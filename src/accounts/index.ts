@@ -15,13 +15,18 @@ export {
   finishSignInElsewhere,
   type OidcDependencies,
 } from './oidc/sign-in.ts';
+export {
+  listAccountsForOperator,
+  resetLinkForOperator,
+  setRoleForOperator,
+  setStatusForOperator,
+} from './operator.ts';
 export { me, type Profile } from './profile.ts';
 export { refresh } from './refresh.ts';
 export { register } from './register.ts';
 export { removeApiKey } from './remove-api-key.ts';
 export {
   createResetLink,
-  findUserIdByEmail,
   type ResetLink,
   requestPasswordReset,
   resetPassword,

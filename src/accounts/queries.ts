@@ -125,6 +125,47 @@ export async function selectProfile(db: Database, userId: string): Promise<Profi
   };
 }
 
+// For the operator of the machine
+
+export interface SealedAccountSummary {
+  user: SealedUser;
+  status: 'active' | 'disabled';
+  emailState: EmailState;
+  systemRoles: SystemRole[];
+}
+
+/** Newest first. */
+export async function selectAccountSummaries(db: Database, limit: number): Promise<SealedAccountSummary[]> {
+  const rows = await db.query(sql`SELECT ${USER_COLUMNS}, u.status, u.email_state,
+      (SELECT json_group_array(role ORDER BY role) FROM user_roles r WHERE r.user_id = u.user_id) AS roles
+    FROM users u ORDER BY u.created_at DESC, u.user_id DESC LIMIT ${limit}`);
+  return rows.map((row) => ({
+    user: toSealedUser(row),
+    status: row.status as SealedAccountSummary['status'],
+    emailState: row.email_state as EmailState,
+    systemRoles: JSON.parse(row.roles as string) as SystemRole[],
+  }));
+}
+
+/** Whose an address is, active or not. */
+export async function selectUserIdByEmail(db: Database, emailHmac: string): Promise<string | null> {
+  const rows = await db.query(sql`SELECT user_id FROM user_identifiers WHERE kind = 'email' AND hmac = ${emailHmac}`);
+  return (rows[0]?.user_id as string | undefined) ?? null;
+}
+
+export function setUserStatus(userId: string, status: 'active' | 'disabled'): Statement {
+  return sql`UPDATE users SET status = ${status}, updated_at = ${now} WHERE user_id = ${userId} AND status <> ${status}`;
+}
+
+/** Nothing happens where the user has the role. */
+export function addUserRole(userId: string, role: SystemRole): Statement {
+  return sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${userId}, ${role}, ${now}) ON CONFLICT DO NOTHING`;
+}
+
+export function deleteUserRole(userId: string, role: SystemRole): Statement {
+  return sql`DELETE FROM user_roles WHERE user_id = ${userId} AND role = ${role}`;
+}
+
 // Sessions
 
 export function insertSession(sessionId: string, userId: string): Statement {

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { accountDependencies, registerUser } from '../../test/harness/accounts.ts';
+import { accountDependencies, registerUser, TEST_PASSWORD } from '../../test/harness/accounts.ts';
 import { createTestDatabase, type TestDatabase } from '../../test/harness/database.ts';
 import { authenticate } from '../access/index.ts';
 import { openFileDatabase } from '../db/file-database.ts';
 import { sql } from '../db/sql.ts';
 import type { AccountDependencies } from './dependencies.ts';
-import { logout } from './logout.ts';
+import { login } from './login.ts';
+import { logout, logoutEverywhere } from './logout.ts';
 import { refresh } from './refresh.ts';
 import type { SignedIn } from './session.ts';
 
@@ -86,6 +87,51 @@ describe('refreshing', () => {
   });
 });
 
+describe('a refresh whose answer was lost', () => {
+  const key = 'chosen by the client for this exchange';
+  const repeat = (refreshToken: string, repeatKey: string | null = key) =>
+    refresh(dependencies, { refreshToken, repeatKey });
+
+  test('is repeated under the same key, and brings the same refresh token', async () => {
+    const first = await repeat(ada.tokens.refreshToken);
+    const again = await repeat(ada.tokens.refreshToken);
+    expect(again.tokens.refreshToken).toBe(first.tokens.refreshToken);
+    expect(await subjectOf(again)).toMatchObject({ userId: ada.user.userId });
+    expect(await next(again)).toMatchObject({ user: ada.user });
+  });
+
+  test('twenty times at once has one successor', async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, () => repeat(ada.tokens.refreshToken)));
+    expect(new Set(all.map(({ tokens }) => tokens.refreshToken)).size).toBe(1);
+    expect(await database.db.query(sql`SELECT count(*) AS n FROM refresh_tokens`)).toEqual([{ n: 2 }]);
+  });
+
+  test.each<[string, (first: SignedIn) => Promise<unknown>]>([
+    ['under another key', () => repeat(ada.tokens.refreshToken, 'chosen by somebody else for theirs')],
+    ['under no key', () => repeat(ada.tokens.refreshToken, null)],
+    [
+      'after ten seconds',
+      async () => {
+        await database.db.batch([sql`UPDATE refresh_tokens SET used_at = used_at - 10000 WHERE used_at IS NOT NULL`]);
+        return repeat(ada.tokens.refreshToken);
+      },
+    ],
+    [
+      'when the successor has been used',
+      async (first) => {
+        await next(first);
+        return repeat(ada.tokens.refreshToken);
+      },
+    ],
+  ])('is a reuse that ends the session %s', async (_, reuse) => {
+    const first = await repeat(ada.tokens.refreshToken);
+    await expect(reuse(first)).rejects.toMatchObject(REFUSED);
+    await expect(subjectOf(first)).rejects.toMatchObject(REFUSED);
+    const [entry] = await database.db.query(sql`SELECT action, concerned_id FROM audit_log ORDER BY seq DESC`);
+    expect(entry).toEqual({ action: 'session.token_reused', concerned_id: ada.user.userId });
+  });
+});
+
 describe('a refresh token', () => {
   const newest = async () => {
     const rows = await database.db.query<{ life: number; left: number }>(sql`
@@ -119,6 +165,25 @@ describe('a refresh token', () => {
     await next(second);
     expect(await database.db.query(sql`SELECT count(*) AS n FROM refresh_tokens`)).toEqual([{ n: 2 }]);
   });
+});
+
+test('a logout everywhere ends every session, in another process too', async () => {
+  const other = await openFileDatabase({ path: database.path, durability: 'normal' });
+  try {
+    const elsewhere = await login(dependencies, {
+      email: 'ada@example.com',
+      password: TEST_PASSWORD,
+      clientAddress: '192.0.2.1',
+    });
+    await logoutEverywhere(dependencies, await subjectOf(ada));
+    for (const { tokens } of [ada, elsewhere]) {
+      const attempt = authenticate({ ...dependencies, db: other }, `Bearer ${tokens.accessToken}`);
+      await expect(attempt).rejects.toMatchObject(REFUSED);
+    }
+    await expect(next(elsewhere)).rejects.toMatchObject(REFUSED);
+  } finally {
+    await other.close();
+  }
 });
 
 test('a logout ends the session for its other tokens, in another process too', async () => {

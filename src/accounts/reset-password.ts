@@ -13,7 +13,6 @@ import {
   deletePendingSignIns,
   insertOneTimeToken,
   revokeSessions,
-  selectActiveUserByEmail,
   selectActiveUserById,
   selectOneTimeToken,
   spendOneTimeToken,
@@ -61,14 +60,6 @@ export async function createResetLink(
     ...insertOneTimeToken({ tokenHash, purpose, userId, lifeMs: TOKEN_LIFE_MS[purpose] }),
   ]);
   return { token, url: resetLink(publicUrl, token), expiresAt: rows.at(-1)![0]!.expires_at as number };
-}
-
-/** The active user with this address; null for others. For the command line. */
-export async function findUserIdByEmail(
-  { db, secrets }: Pick<AccountDependencies, 'db' | 'secrets'>,
-  email: string,
-): Promise<string | null> {
-  return (await selectActiveUserByEmail(db, accountIdOf(email, secrets)))?.user.userId ?? null;
 }
 
 type ResetDependencies = Pick<AccountDependencies, 'db' | 'secrets' | 'passwords' | 'sendsMail' | 'publicUrl'>;

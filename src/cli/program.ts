@@ -33,7 +33,8 @@ const LOCAL_COMMANDS = [
   ['serve', 'run one API process'],
   ['worker', 'run one worker process'],
   ['migrate', 'bring the database to the schema of this version'],
-  ['users create', 'make an account'],
+  ['users', 'make, list, disable accounts; system roles; reset links'],
+  ['keys', 'list and rotate the keys that sign access tokens'],
   ['doctor', 'check the installation and its data'],
   ['config check', 'check the configuration and show what is in effect'],
 ] as const;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { hasTerminal, runCommand, runOnTerminal } from '../harness/command.ts';
 import { LAUNCHER } from '../harness/server.ts';
 
@@ -56,6 +56,66 @@ test.each<[string, string[], string, number, string]>([
   const result = await runCommand(['users', 'create', ...args], { env, stdin });
   expect(result).toMatchObject({ code, stdout: '' });
   expect(result.stderr).toContain(sentence);
+});
+
+describe('without a server, the operator', () => {
+  const users = (...args: string[]) => runCommand(['users', ...args, '--json'], { env });
+  const listed = async () => JSON.parse((await users('list')).stdout);
+
+  test('lists accounts with their roles and state', async () => {
+    expect(await listed()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ email: 'root@example.org', system_roles: ['super_admin'], status: 'active' }),
+        expect.objectContaining({ email: 'a@example.org', name: 'Ada', system_roles: [], email_state: 'assumed' }),
+      ]),
+    );
+  });
+
+  test('grants and revokes system roles, and cannot take the last super_admin', async () => {
+    expect(await users('grant', 'A@example.org', 'operator')).toMatchObject({ code: 0 });
+    expect(await listed()).toContainEqual(
+      expect.objectContaining({ email: 'a@example.org', system_roles: ['operator'] }),
+    );
+    expect(await users('revoke', 'a@example.org', 'operator')).toMatchObject({ code: 0 });
+    expect(await listed()).toContainEqual(expect.objectContaining({ email: 'a@example.org', system_roles: [] }));
+    for (const args of [
+      ['revoke', 'root@example.org', 'super_admin'],
+      ['disable', 'root@example.org'],
+    ]) {
+      const refused = await users(...args);
+      expect([refused.code, JSON.parse(refused.stderr).code]).toEqual([1, 'last_super_admin']);
+    }
+  });
+
+  test('disables and enables accounts', async () => {
+    expect(await users('disable', 'a@example.org')).toMatchObject({ code: 0 });
+    expect(await listed()).toContainEqual(expect.objectContaining({ email: 'a@example.org', status: 'disabled' }));
+    expect((await runCommand(['users', 'list'], { env })).stdout).toContain('a@example.org (disabled)\n');
+    expect(await users('enable', 'a@example.org')).toMatchObject({ code: 0 });
+    expect(await listed()).toContainEqual(expect.objectContaining({ email: 'a@example.org', status: 'active' }));
+  });
+
+  test('makes a link for a new password', async () => {
+    const link = JSON.parse((await users('reset-link', 'a@example.org')).stdout);
+    expect(link).toEqual({
+      url: `http://127.0.0.1:9090/reset-password#token=${link.token}`,
+      token: expect.stringMatching(/^[\w-]{43}$/),
+      expires_at: expect.any(String),
+    });
+    const unknown = await users('reset-link', 'nobody@example.org');
+    expect([unknown.code, JSON.parse(unknown.stderr).code]).toEqual([1, 'not_found']);
+  });
+
+  test('rotates the keys that sign, and replaces them', async () => {
+    const keys = async (...args: string[]) =>
+      JSON.parse((await runCommand(['keys', ...args, '--json'], { env })).stdout);
+    const [first] = await keys('list');
+    expect(await keys('rotate')).toEqual({ published: true });
+    expect(await keys('rotate')).toEqual({ published: false });
+    expect(await keys('list')).toEqual([first, expect.not.stringMatching(first)]);
+    expect(await keys('rotate', '--now')).toEqual({ replaced: true });
+    expect(await keys('list')).toEqual([expect.not.stringMatching(first)]);
+  });
 });
 
 test('a database that was not migrated is left alone', async () => {
