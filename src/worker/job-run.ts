@@ -36,7 +36,9 @@ export interface JobRunDependencies {
 /** A run in this process: from the payload to an outcome. */
 export class JobRun implements Run {
   readonly job: ClaimedJob;
+  readonly mustEndAt: number;
   readonly #deps: JobRunDependencies;
+  readonly #timeoutMs: number;
   readonly #startedAt = performance.now();
   // What many short jobs never ask for is made when it is asked for: a logger of its own, an AbortController and the rest
   // cost a job without any work more than half of its time.
@@ -52,14 +54,12 @@ export class JobRun implements Run {
   constructor(job: ClaimedJob, deps: JobRunDependencies) {
     this.job = job;
     this.#deps = deps;
+    this.#timeoutMs = deps.handlers.get(job.jobType)?.timeoutMs ?? deps.jobTimeoutMs;
+    this.mustEndAt = this.#startedAt + this.#timeoutMs + deps.abortGraceMs;
   }
 
   get isGivenUp(): boolean {
     return this.#isGivenUp;
-  }
-
-  get mustEndAt(): number {
-    return this.#startedAt + this.#timeoutMs + this.#deps.abortGraceMs;
   }
 
   get ranMs(): number {
@@ -96,10 +96,6 @@ export class JobRun implements Run {
       await this.#progress?.flush();
       await this.#flushLog();
     }
-  }
-
-  get #timeoutMs(): number {
-    return this.#deps.handlers.get(this.job.jobType)?.timeoutMs ?? this.#deps.jobTimeoutMs;
   }
 
   get #fields() {
