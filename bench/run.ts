@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import { formatTable } from '../eval/table.ts';
+import { benchAccess } from './access.ts';
 import { benchLargeUpload, benchStart, benchUploads } from './api.ts';
 import { benchIngestFiles, benchIngestWithVectors } from './ingest.ts';
 import type { Report } from './report.ts';
 import { benchSearch } from './search.ts';
 
-const USAGE = `Usage: script/bench [ingest] [search] [api] [--chunks N] [--json]
+const USAGE = `Usage: script/bench [ingest] [search] [access] [api] [--chunks N] [--json]
 Without a name all are run. --chunks: passages for ingest with vectors (default 1000); a tenth of those that search is
 measured over. EVAL_DATA_DIR, where set, names the documents for ingest without vectors.`;
 
@@ -13,6 +14,7 @@ const { names, chunks, json } = readOptionsOrExit();
 const benches: Record<string, () => (() => Promise<Report>)[]> = {
   ingest: () => [() => benchIngestWithVectors(chunks), ...fileBenches()],
   search: () => [() => benchSearch(chunks * 10)],
+  access: () => [benchAccess],
   api: () => [benchStart, benchUploads, benchLargeUpload],
 };
 const reports: Report[] = [];
@@ -37,7 +39,7 @@ function readOptionsOrExit() {
       allowPositionals: true,
       options: { json: { type: 'boolean', default: false }, chunks: { type: 'string', default: '1000' } },
     });
-    const known = ['ingest', 'search', 'api'];
+    const known = ['ingest', 'search', 'access', 'api'];
     const unknown = positionals.find((name) => !known.includes(name));
     if (unknown !== undefined) throw new TypeError(`There is no benchmark ${unknown}.`);
     const chunks = Number(values.chunks);

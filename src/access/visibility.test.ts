@@ -285,5 +285,5 @@ describe('who may do what with a document', () => {
       }),
       { numRuns: Number(process.env.ACCESS_WORLDS ?? 50) },
     );
-  });
+  }, 1_800_000);
 });
