@@ -1,13 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
-/** What has to hold over the network as it does on a file: the queue, its worker, and real processes of it. */
+/**
+ * What has to hold over the network as it does on a file: the queue, its worker, the processes of its jobs, and the model.
+ * Worker processes that are killed have tests of their own there (`test/queue/network.test.ts`).
+ */
 const ON_BOTH_DRIVERS = [
   'src/jobs/**/*.test.ts',
   'src/worker/**/*.test.ts',
-  'test/cross-process/queue-faults.test.ts',
   'test/queue/model.test.ts',
   'test/queue/parents.test.ts',
 ];
+
+/** Of random histories: a step takes four times as long as on a file. The long run has more. */
+const REMOTE_STEPS = process.env.QUEUE_REMOTE_STEPS ?? '500';
 
 export default defineConfig({
   test: {
@@ -24,7 +29,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'remote', include: ON_BOTH_DRIVERS, env: { TEST_DRIVER: 'remote' } },
+        test: { name: 'remote', include: ON_BOTH_DRIVERS, env: { TEST_DRIVER: 'remote', QUEUE_STEPS: REMOTE_STEPS } },
       },
     ],
   },

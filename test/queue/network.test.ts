@@ -18,6 +18,8 @@ import type { HranaServerOptions } from '../hrana-server/server.ts';
 // What a network does to a queue on a database server. The numbers are those of the list in docs/jobs.md.
 
 const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
+const KILLS = Number(process.env.QUEUE_REMOTE_KILLS ?? 3);
+const JOBS = 100 + KILLS * 50;
 const LINE = [{ queue: 'default', jobType: 'work' }];
 
 /** What the statements of the queue are known by. */
@@ -123,6 +125,52 @@ describe.each(LOST_ANSWERS.slice(0, 3))('7: with worker processes, when %s', (_,
     },
   );
 });
+
+/** Every so many requests of a worker each, so that they meet all kinds of work. */
+const BAD_DAYS: [every: number, fault: Fault][] = [
+  [7, { kind: 'drop_answer' }],
+  [11, { kind: 'duplicate' }],
+  [13, { kind: 'status', status: 502 }],
+  [17, { kind: 'drop_before' }],
+];
+
+test('1, 7, 8: workers killed at random on a network that loses answers and requests lose no job and end none twice', async () => {
+  const database = await createServedDatabase();
+  const world = await createQueueWorld(database);
+  const ids = await world.enqueueAll(JOBS, 'short', { ms: 5 });
+  await world.db.batch([sql`UPDATE jobs SET max_attempts = 1000`]);
+  let requests = 0;
+  database.faults.always((text) => {
+    if (!CLAIM.test(text) && !COMPLETE.test(text) && !/INSERT INTO effects/.test(text)) return null;
+    requests++;
+    return BAD_DAYS.find(([every]) => requests % every === 0)?.[1] ?? null;
+  });
+  const start = () => world.startWorker({ concurrency: 4, leaseMs: 2_000 });
+  const workers = await Promise.all([start(), start(), start()]);
+  for (let kills = 0; kills < KILLS; kills++) {
+    workers.shift()!.signal('SIGKILL');
+    workers.push(await start());
+  }
+  await waitUntil(
+    async () => {
+      await world.db.batch([sql`UPDATE jobs SET run_at = 0 WHERE status = 'pending' AND wait = 'time'`]);
+      const [row] = await world.db.query<{ n: number }>(sql`SELECT count(*) AS n FROM jobs WHERE finished_at IS NULL`);
+      return row!.n === 0;
+    },
+    'the end of all jobs',
+    100_000,
+  );
+
+  // A job whose workers were killed three times is given up, as it should be.
+  const ended = await world.seen('SELECT status, count(*) AS n FROM jobs WHERE crashes < 3 GROUP BY status');
+  expect(ended.map(({ status }) => status)).toEqual(['completed']);
+  expect(await world.seen('SELECT count(*) AS n FROM jobs')).toEqual([{ n: ids.length }]);
+  expect(
+    await world.seen(`SELECT job_id FROM jobs WHERE status = 'completed'
+      AND NOT EXISTS (SELECT 1 FROM effects e WHERE e.job_id = jobs.job_id)`),
+  ).toEqual([]);
+  await auditExecutions(world.seen);
+}, 300_000);
 
 describe.each(LOST_ANSWERS)('7: when %s', (_, fault) => {
   test('instead of the answer to a claim, the claim is given back with its attempt and made again', async () => {

@@ -50,7 +50,7 @@ export type Step =
   | { do: 'claimTogether'; limit: number }
   | { do: 'settle'; pick: number; ending: Ending; isTwice: boolean }
   | { do: 'cancel' | 'revive'; pick: number }
-  | { do: 'beat' | 'expire' | 'renew' | 'loseAnswers'; worker: number }
+  | { do: 'beat' | 'expire' | 'renew' | 'loseAnswers' | 'standStill'; worker: number }
   | { do: 'rescue' | 'passTime' | 'openRates' | 'prune' }
   | { do: 'pause' | 'resume'; jobType: (typeof TYPES)[number] };
 
@@ -61,7 +61,7 @@ const newJob: fc.Arbitrary<NewJob> = fc.record({
   jobType: fc.constantFrom(...TYPES),
   priority: fc.integer({ min: -1, max: 1 }),
   isDelayed: rarely,
-  maxAttempts: fc.integer({ min: 1, max: 5 }),
+  maxAttempts: fc.constantFrom(1, 2, 9),
   uniqueKey: fc.constantFrom(null, null, null, 'u', 'v'),
   limitKey: fc.constantFrom(null, null, ...Object.keys(LIMITS)),
   rateKey: fc.constantFrom(null, null, null, ...Object.keys(BURSTS)),
@@ -101,12 +101,18 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('settle' as const),
       pick,
-      ending: fc.constantFrom(...ENDINGS, 'completed', 'parked'),
+      ending: fc.constantFrom(...ENDINGS, 'completed', 'parked', 'crashed'),
       isTwice: rarely,
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('cancel', 'revive'), pick }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('beat', 'expire', 'renew', 'loseAnswers'), worker }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom('beat', 'expire', 'renew', 'renew', 'loseAnswers', 'standStill', 'standStill'),
+      worker,
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('rescue', 'passTime', 'openRates', 'rescue', 'prune') }) },
   {
     weight: 2,
@@ -189,6 +195,8 @@ export class QueueTrial {
         return this.#renew(step.worker);
       case 'loseAnswers':
         return this.#loseAnswers(step.worker);
+      case 'standStill':
+        return this.#standStill(step.worker);
       case 'rescue':
         return this.#rescue();
       case 'passTime':
@@ -336,6 +344,19 @@ export class QueueTrial {
     const lost = held.filter(({ seq, fence }) => !known.includes(`${seq}:${fence}`));
     await this.#db.batch([releaseLost(lost)]);
     for (const claim of forgotten) this.#model.settle(claim, 'released');
+  }
+
+  /** For longer than its lease: others run its jobs, and it still believes in its claims when it goes on. */
+  async #standStill(n: number): Promise<void> {
+    await this.#expire(n);
+    await this.#rescue();
+    await queueOn(this.#db).passTime();
+    this.#model.passTime();
+    for (const other of this.#connections.keys()) {
+      await this.#compare();
+      if (other !== n) await this.#claim(other, 4);
+    }
+    await this.#renew(n);
   }
 
   async #rescue(): Promise<void> {
