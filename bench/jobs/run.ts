@@ -6,12 +6,12 @@ import { anyrag } from './contenders/anyrag.ts';
 import { limit } from './contenders/limit.ts';
 import { plainjob } from './contenders/plainjob.ts';
 import { measureIdleCpu, measureLatency } from './idle-worker.ts';
-import { measureOperations, type Operations } from './operations.ts';
+import { measureOperations, type Operations, type Timing } from './operations.ts';
 import { type Cell, measureThroughput } from './throughput.ts';
 
 const USAGE = `Usage: script/bench-jobs [throughput] [latency] [idle] [operations] [--jobs N] [--rounds N] [--finished N]
                         [--ten-million] [--json]
-Without a name all are run. --jobs: of one measurement (default 40000). --rounds: of all contenders in turn (default 3).
+Without a name all are run. --jobs: of one measurement (default 80000). --rounds: of all contenders in turn (default 3).
 --finished: rows of finished jobs for the full database (default 1000000). --ten-million: single operations over ten
 million as well (6 GB of disk). BENCH_DIR names the folder for the databases, if not the temporary one.`;
 
@@ -19,6 +19,12 @@ type Figures = { [name: string]: number };
 
 const CONTENDERS = [plainjob, anyrag, limit];
 const PROCESSES = [1, 4];
+/** Of jobs that are claimed and completed by 32. */
+const PER_JOB: { [name: string]: (operations: Operations) => number } = {
+  'cpu, us': ({ cpuMicrosPerJob }) => cpuMicrosPerJob,
+  'log of enqueue, bytes': ({ logBytesPerJob }) => logBytesPerJob.enqueue,
+  'log of claim and complete, bytes': ({ logBytesPerJob }) => logBytesPerJob['claim and complete'],
+};
 const { names, jobs, rounds, finished, tenMillion, json } = readOptionsOrExit();
 const sections: { [name: string]: () => Promise<Figures> } = { throughput, latency, idle, operations };
 const loadBefore = loadavg()[0]!;
@@ -102,9 +108,10 @@ function toFigures(summary: Summary): Figures {
 
 async function latency(): Promise<Figures> {
   const ms = await measureLatency(anyrag, 200);
-  const [p50, p95] = [quantile(ms, 0.5), quantile(ms, 0.95)];
-  say(`\nenqueue in one process to start in another that is idle, ms: p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}`);
-  return { latency_p50_ms: p50, latency_p95_ms: p95 };
+  const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => quantile(ms, share)) as [number, number, number];
+  const percentiles = `p50 ${p50.toFixed(1)}, p95 ${p95.toFixed(1)}, p99 ${p99.toFixed(1)}`;
+  say(`\nenqueue in one process to start in another that is idle, ms: ${percentiles}`);
+  return { latency_p50_ms: p50, latency_p95_ms: p95, latency_p99_ms: p99 };
 }
 
 async function idle(): Promise<Figures> {
@@ -117,14 +124,35 @@ async function operations(): Promise<Figures> {
   const counts = tenMillion ? [0, finished, 10_000_000] : [0, finished];
   const measured: Operations[] = [];
   for (const count of counts) measured.push(await measureOperations(count, 300));
-  const operationNames = Object.keys(measured[0]!);
-  const rows = operationNames.map((name) => [name, ...measured.map((times) => times[name]!.toFixed(0))]);
-  say(`\n${formatTable(['one call, median us', ...counts.map((count) => `${count} finished`)], rows)}`);
-  return Object.fromEntries(
-    operationNames.flatMap((name) =>
-      measured.map((times, index) => [`${name.replaceAll(' ', '_')}_${counts[index]}_us`, times[name]!]),
-    ),
+  const header = (title: string) => [title, ...counts.map((count) => `${count} finished`)];
+  const names = Object.keys(measured[0]!.calls);
+  const calls = names.map((name) => [name, ...measured.map((operations) => toTiming(operations.calls[name]!))]);
+  say(`\n${formatTable(header('one call, us: p50 / p99'), calls)}`);
+  const perJob = Object.entries(PER_JOB);
+  say(
+    `\n${formatTable(
+      header('per job'),
+      perJob.map(([name, of]) => [name, ...measured.map((all) => of(all).toFixed(0))]),
+    )}`,
   );
+  return Object.assign({}, ...measured.map((all, index) => operationFigures(all, counts[index]!)));
+}
+
+function toTiming({ p50Micros, p99Micros }: Timing): string {
+  return `${p50Micros.toFixed(0)} / ${p99Micros.toFixed(0)}`;
+}
+
+function operationFigures({ calls, cpuMicrosPerJob, logBytesPerJob }: Operations, finished: number): Figures {
+  const timings = Object.entries(calls).flatMap(([name, { p50Micros, p99Micros }]) => [
+    [`${name.replaceAll(' ', '_')}_${finished}_us`, p50Micros],
+    [`${name.replaceAll(' ', '_')}_${finished}_p99_us`, p99Micros],
+  ]);
+  return {
+    ...Object.fromEntries(timings),
+    [`job_${finished}_cpu_us`]: cpuMicrosPerJob,
+    [`enqueue_${finished}_log_bytes`]: logBytesPerJob.enqueue,
+    [`job_${finished}_log_bytes`]: logBytesPerJob['claim and complete'],
+  };
 }
 
 function say(text: string): void {
@@ -138,7 +166,7 @@ function readOptionsOrExit() {
       options: {
         json: { type: 'boolean', default: false },
         'ten-million': { type: 'boolean', default: false },
-        jobs: { type: 'string', default: '40000' },
+        jobs: { type: 'string', default: '80000' },
         rounds: { type: 'string', default: '3' },
         finished: { type: 'string', default: '1000000' },
       },
