@@ -5,15 +5,17 @@ import { median, quantile } from '../statistics.ts';
 import { anyrag } from './contenders/anyrag.ts';
 import { limit } from './contenders/limit.ts';
 import { plainjob } from './contenders/plainjob.ts';
+import { brokenFloors } from './floor.ts';
 import { measureIdleCpu, measureLatency } from './idle-worker.ts';
 import { measureOperations, type Operations, type Timing } from './operations.ts';
 import { type Cell, measureThroughput } from './throughput.ts';
 
 const USAGE = `Usage: script/bench-jobs [throughput] [latency] [idle] [operations] [--jobs N] [--rounds N] [--finished N]
-                        [--ten-million] [--json]
+                        [--ten-million] [--check] [--json]
 Without a name all are run. --jobs: of one measurement (default 80000). --rounds: of all contenders in turn (default 3).
 --finished: rows of finished jobs for the full database (default 1000000). --ten-million: single operations over ten
-million as well (6 GB of disk). BENCH_DIR names the folder for the databases, if not the temporary one.`;
+million as well (6 GB of disk). --check: ends with 1 when a ratio falls below its floor. BENCH_DIR names the folder for the
+databases, if not the temporary one.`;
 
 type Figures = { [name: string]: number };
 
@@ -25,7 +27,7 @@ const PER_JOB: { [name: string]: (operations: Operations) => number } = {
   'log of enqueue, bytes': ({ logBytesPerJob }) => logBytesPerJob.enqueue,
   'log of claim and complete, bytes': ({ logBytesPerJob }) => logBytesPerJob['claim and complete'],
 };
-const { names, jobs, rounds, finished, tenMillion, json } = readOptionsOrExit();
+const { names, jobs, rounds, finished, tenMillion, check, json } = readOptionsOrExit();
 const sections: { [name: string]: () => Promise<Figures> } = { throughput, latency, idle, operations };
 const loadBefore = loadavg()[0]!;
 say(`load ${loadBefore.toFixed(1)}, Node ${process.version}\n`);
@@ -35,6 +37,9 @@ for (const name of names) Object.assign(figures, await sections[name]!());
 const loadAfter = loadavg()[0]!;
 say(`\nload ${loadAfter.toFixed(1)}`);
 if (json) console.log(JSON.stringify({ load_before: loadBefore, ...figures, load_after: loadAfter }, null, 2));
+const broken = check ? brokenFloors(figures, finished) : [];
+for (const sentence of broken) console.error(`bench-jobs: ${sentence}`);
+process.exitCode = broken.length === 0 ? 0 : 1;
 
 async function throughput(): Promise<Figures> {
   const cells = await measureThroughput({
@@ -164,6 +169,7 @@ function readOptionsOrExit() {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
       options: {
+        check: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         'ten-million': { type: 'boolean', default: false },
         jobs: { type: 'string', default: '80000' },
@@ -180,6 +186,7 @@ function readOptionsOrExit() {
       rounds: wholeNumber(values.rounds, '--rounds'),
       finished: wholeNumber(values.finished, '--finished'),
       tenMillion: values['ten-million'],
+      check: values.check,
       json: values.json,
     };
   } catch (error) {
