@@ -43,6 +43,19 @@ describe('an API key', () => {
     expect((await create(ada, { scopes: ['search', 'search'] })).key.scopes).toEqual(['search']);
   });
 
+  test('is written down when it is made and when it is deleted, without its name and secret', async () => {
+    const { key, secret } = await create(ada, { scopes: ['read'], levelCap: 'read' });
+    await removeApiKey(dependencies, ada, key.keyId);
+    await expect(removeApiKey(dependencies, ada, key.keyId)).rejects.toMatchObject({ code: 'not_found' });
+    const entries = await database.db.query(sql`SELECT * FROM audit_log WHERE target_type = 'api_key' ORDER BY seq`);
+    expect(entries).toMatchObject([
+      { action: 'api_key.created', actor_id: ada.userId, target_id: key.keyId },
+      { action: 'api_key.deleted', actor_id: ada.userId, target_id: key.keyId },
+    ]);
+    expect(JSON.parse(entries[0]!.detail as string)).toEqual({ scopes: 'read', level_cap: 'read', group_id: null });
+    expect(JSON.stringify(entries)).not.toMatch(new RegExp(`laptop|${secret.slice(41, 84)}`));
+  });
+
   test('cannot be made with a key, nor by a guest', async () => {
     const { secret } = await create(ada);
     const byKey = await authenticate(dependencies, `Bearer ${secret}`);

@@ -1,4 +1,5 @@
 import { hasRole, newApiKey, type Permission, type Scope, type Subject } from '../access/index.ts';
+import { recordAudit } from '../audit/index.ts';
 import type { Database } from '../db/database.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import type { ApiKey } from './api-key.ts';
@@ -39,8 +40,14 @@ export async function createApiKey(
   const { keyId, text, secretHash } = newApiKey();
   const insert = insertApiKey({ ...input, scopes, levelCap, groupId, keyId, secretHash, userId: subject.userId });
   const checks = [...expiryCheck(input.expiresAt), ...(groupId === null ? [] : [requireMembership(subject, groupId)])];
-  const rows = await db.batch([...checks, insert]).catch(explainExpiry);
-  return { key: toApiKey(rows.at(-1)![0]!), secret: text };
+  const entry = recordAudit(
+    subject,
+    'api_key.created',
+    { type: 'api_key', id: keyId },
+    { detail: { scopes: scopes.join(' '), level_cap: levelCap, group_id: groupId } },
+  );
+  const rows = await db.batch([...checks, insert, entry]).catch(explainExpiry);
+  return { key: toApiKey(rows[checks.length]![0]!), secret: text };
 }
 
 function expiryCheck(expiresAt: number | null) {

@@ -18,6 +18,8 @@ export const AUDIT_ACTIONS = [
   'email.proven',
   'identity.linked',
   'account.reclaimed',
+  'api_key.created',
+  'api_key.deleted',
   'signing_key.published',
   'signing_key.activated',
   'signing_key.replaced',

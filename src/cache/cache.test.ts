@@ -5,8 +5,7 @@ import type { Database, Statement } from '../db/database.ts';
 import { now, sql } from '../db/sql.ts';
 import { Cache, type CacheOptions } from './cache.ts';
 import { jsonCodec, vectorCodec } from './codec.ts';
-import { deleteExpiredEntries } from './queries.ts';
-import { cachedTableSchema } from './table-schema.ts';
+import { cachedTableSchema, deleteExpiredEntries } from './index.ts';
 
 const HOUR_MS = 3_600_000;
 const json = jsonCodec<unknown>();

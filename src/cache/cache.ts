@@ -4,7 +4,7 @@ import { Memory } from './memory.ts';
 import { evictSurplus, type NewEntry, selectEntry, upsertEntry } from './queries.ts';
 
 /** What is cached: a small closed set, since it labels the counters. */
-export const CACHE_NAMES = ['rights', 'query_vector', 'table_schema'] as const;
+const CACHE_NAMES = ['rights', 'query_vector', 'table_schema'] as const;
 export type CacheName = (typeof CACHE_NAMES)[number];
 
 export interface CacheEntry<T> {

@@ -82,7 +82,7 @@ export const ERROR_CODES = {
   job_cancelled: { status: 409, title: 'The job was cancelled', retryable: false },
   job_failed: { status: 500, title: 'The job failed', retryable: true },
   lease_lost: { status: 409, title: 'Another worker has taken the job over', retryable: false },
-  rights_revoked: { status: 403, title: 'The caller may no longer do what the job does', retryable: false },
+  rights_revoked: { status: 403, title: 'The rights that this needs have ended', retryable: false },
   job_crashed: { status: 500, title: 'The job crashed its process', retryable: true },
   job_out_of_memory: { status: 422, title: 'The job needed too much memory', retryable: true },
   worker_lost: { status: 500, title: 'The worker that ran the job is gone', retryable: true },
