@@ -81,13 +81,17 @@ function readReport(path: string) {
   }
   const isDone = ({ assertionResults }: (typeof report.testResults)[number]) =>
     assertionResults.length > 0 && assertionResults.every(({ status }) => /^(passed|skipped|pending)$/.test(status));
-  const bad = report.testResults.filter((file) => file.status !== 'passed' || !isDone(file));
+  // A file may run in several projects, and would run again in all of them.
+  const badNames = new Set(
+    report.testResults.filter((file) => file.status !== 'passed' || !isDone(file)).map(({ name }) => name),
+  );
+  const bad = report.testResults.filter(({ name }) => badNames.has(name));
   const passedIn = bad.flatMap(({ assertionResults }) => assertionResults).filter(({ status }) => status === 'passed');
   return {
     passed: report.numPassedTests,
     failed: report.numFailedTests,
     skipped: report.numPendingTests,
-    failedFiles: bad.map(({ name }) => relative(process.cwd(), name)),
+    failedFiles: [...badNames].map((name) => relative(process.cwd(), name)),
     passedInFailedFiles: passedIn.length,
   };
 }
