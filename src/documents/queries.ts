@@ -31,6 +31,17 @@ export async function selectDocument(db: Database, subject: Subject, documentId:
   return rows[0] === undefined ? null : toDocument(rows[0]);
 }
 
+/** Those of the documents that the subject may see. */
+export async function selectVisibleIds(
+  db: Database,
+  subject: Subject,
+  documentIds: readonly string[],
+): Promise<Set<string>> {
+  const rows = await db.query<{ document_id: string }>(sql`SELECT i.value AS document_id
+    FROM json_each(${JSON.stringify(documentIds)}) i WHERE ${levelOnDocument(subject, sql`i.value`)} >= 1`);
+  return new Set(rows.map((row) => row.document_id));
+}
+
 /** Newest first: ids sort by creation. */
 export async function selectDocuments(db: Database, subject: Subject, filter: DocumentFilter): Promise<Document[]> {
   const conditions: Sql[] = [sql`1`];

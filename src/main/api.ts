@@ -52,6 +52,7 @@ async function main({ isJson }: Output): Promise<void> {
     answers: {
       db,
       embeddingModel,
+      queryVectors: { cache, key: secrets.queryKey },
       chatModel,
       tokens: createTokenMeter(db, rules.quotas),
       onDegraded: (stage, error) =>

@@ -40,6 +40,8 @@ export interface ChatRequest {
   /** Told by `stream` what the answer has cost, where the provider says it. */
   onUsage?: (usage: ChatUsage) => void;
   signal?: AbortSignal;
+  /** Called before each attempt, since an earlier one may be long ago. What it throws ends the call. */
+  beforeSending?(): Promise<void>;
 }
 
 export interface ChatUsage {

@@ -44,6 +44,7 @@ export function remoteChat(
       (remainingMs) =>
         callModel({ provider, timeoutMs: remainingMs, signal }, async (stop) => {
           const model = await sdkModel();
+          await request.beforeSending?.();
           const answer = await model.doGenerate({ ...callOf(request), abortSignal: stop });
           const text = textOf(answer);
           requireAnswer(provider, text !== '', answer.finishReason);
@@ -74,6 +75,7 @@ export function remoteChat(
     const deadline = new Deadline({ provider, timeoutMs: firstPieceMs, signal: request.signal });
     try {
       const model = await sdkModel();
+      await request.beforeSending?.();
       const { stream: parts } = await model.doStream({ ...callOf(request), abortSignal: deadline.signal });
       let finish: FinishReason | null = null;
       let hasText = false;

@@ -5,6 +5,7 @@ import { meteredEmbedding } from '../quotas/index.ts';
 import { fuseWeighted } from './fusion.ts';
 import { toFtsQuery } from './keyword-query.ts';
 import { hasDocumentsWithoutVectors, selectByWords, selectPassages, selectVectorRows } from './queries.ts';
+import { queryVector } from './query-vector.ts';
 import type {
   Candidate,
   Degradation,
@@ -107,8 +108,8 @@ async function rankByMeaning(
 ): Promise<Candidate[]> {
   const rows = await selectVectorRows(deps.db, request.subject, request.filters, model.id);
   if (rows.length === 0) return [];
-  const [query] = await model.embed([request.query.slice(0, model.maxChars)], { purpose: 'query' });
-  return scanVectors(deps.db, rows, query!, LIST_LENGTH);
+  const query = await queryVector(model, request.query, request.subject, deps.queryVectors);
+  return scanVectors(deps.db, rows, query, LIST_LENGTH);
 }
 
 function degrade(deps: SearchDependencies, error: unknown): null {

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import type { SourceType } from '../documents/index.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import type { TokenMeter } from '../quotas/index.ts';
+import type { QueryVectorCache } from './query-vector.ts';
 
 export interface SearchFilters {
   documentIds?: string[] | undefined;
@@ -31,6 +32,8 @@ export interface SearchDependencies {
   embeddingModel: EmbeddingModel | null;
   /** Undefined: what a model costs is not counted. */
   tokens?: TokenMeter;
+  /** Undefined: each query is embedded anew. */
+  queryVectors?: QueryVectorCache;
   /** Told of a stage that failed and was done without. */
   onDegraded(stage: string, error: unknown): void;
 }

@@ -112,6 +112,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     answers: {
       db,
       embeddingModel,
+      queryVectors: { cache: auth.cache, key: auth.secrets.queryKey },
       chatModel: options.chatModel ?? null,
       tokens: createTokenMeter(db, ingestionRules(config).quotas),
       onDegraded() {},
