@@ -12,6 +12,7 @@ import { queueOn } from '../harness/queue.ts';
 // commit; with NORMAL nothing of it is certain until it is folded into the file.
 
 const CUTS = Number(process.env.QUEUE_POWER_CUTS ?? 40);
+const TIME_LIMIT_MS = 60_000 + CUTS * 2_000;
 /** Then the log is folded into the file; by itself SQLite would do so at 1,000 pages, and what is folded in was flushed. */
 const CUTS_OF_ONE_LOG = 10;
 const LOG_PAGES = 1_000;
@@ -83,27 +84,35 @@ async function pageBytes({ path }: Pick<Snapshot, 'path'>): Promise<number> {
 }
 
 describe('10: a loss of power', () => {
-  test('with synchronous=NORMAL opens clean wherever the log ends, and loses its end at most', async () => {
-    let lost = 0;
-    for (const snapshot of await snapshots('normal')) {
-      await truncate(`${snapshot.path}-wal`, Math.floor(Math.random() * snapshot.logBytes));
-      const found = await recover(snapshot);
-      expect(found).toBeLessThanOrEqual(snapshot.reported);
-      lost += snapshot.reported - found;
-    }
-    // Otherwise nothing was cut.
-    expect(lost).toBeGreaterThan(0);
-  });
+  test(
+    'with synchronous=NORMAL opens clean wherever the log ends, and loses its end at most',
+    async () => {
+      let lost = 0;
+      for (const snapshot of await snapshots('normal')) {
+        await truncate(`${snapshot.path}-wal`, Math.floor(Math.random() * snapshot.logBytes));
+        const found = await recover(snapshot);
+        expect(found).toBeLessThanOrEqual(snapshot.reported);
+        lost += snapshot.reported - found;
+      }
+      // Otherwise nothing was cut.
+      expect(lost).toBeGreaterThan(0);
+    },
+    TIME_LIMIT_MS,
+  );
 
-  test('with synchronous=FULL loses no commit that was reported, whatever follows what was flushed', async () => {
-    for (const snapshot of await snapshots('full')) {
-      const log = await open(`${snapshot.path}-wal`, 'a');
-      // A frame that was being written: its beginning, or rubbish of its length.
-      const frame = Buffer.alloc(FRAME_HEADER_BYTES + (await pageBytes(snapshot)), Math.floor(Math.random() * 256));
-      await log.write(frame, 0, 1 + Math.floor(Math.random() * (frame.length - 1)));
-      await log.close();
+  test(
+    'with synchronous=FULL loses no commit that was reported, whatever follows what was flushed',
+    async () => {
+      for (const snapshot of await snapshots('full')) {
+        const log = await open(`${snapshot.path}-wal`, 'a');
+        // A frame that was being written: its beginning, or rubbish of its length.
+        const frame = Buffer.alloc(FRAME_HEADER_BYTES + (await pageBytes(snapshot)), Math.floor(Math.random() * 256));
+        await log.write(frame, 0, 1 + Math.floor(Math.random() * (frame.length - 1)));
+        await log.close();
 
-      expect(await recover(snapshot)).toBe(snapshot.reported);
-    }
-  });
+        expect(await recover(snapshot)).toBe(snapshot.reported);
+      }
+    },
+    TIME_LIMIT_MS,
+  );
 });
