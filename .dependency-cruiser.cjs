@@ -1,7 +1,7 @@
 // What may import what. Delivery → features → services → foundation; each rule has a test that breaks it
 // (test/import-rules.test.ts), since a rule that has never been seen to fail is not to be trusted.
 const foundation = 'db|telemetry|config|errors|base';
-const services = 'access|audit|jobs|cache|redaction|quotas|providers|storage';
+const services = 'access|audit|jobs|cache|mail|redaction|quotas|providers|storage';
 const features = 'accounts|documents|ingestion|search|answers|text-to-sql|admin';
 const delivery = 'http|worker|client|cli|mcp';
 const under = (folders) => `^src/(${folders})/`;

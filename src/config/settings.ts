@@ -139,7 +139,6 @@ const oidcProvider = z
 const differentNames = (items: readonly { name: string }[]) =>
   new Set(items.map(({ name }) => name)).size === items.length;
 
-
 /** What a database column and a JSON number can hold exactly. */
 const MAX_QUOTA = Number.MAX_SAFE_INTEGER;
 
@@ -317,4 +316,4 @@ export type SettingName = keyof typeof SETTINGS;
 /** Environment variables that share a guarded prefix but belong to the command-line client, not to the server. */
 export const CLIENT_VARIABLES: ReadonlySet<string> = new Set(['ANYRAG_URL', 'ANYRAG_API_KEY', 'ANYRAG_CONFIG']);
 /** Within these prefixes an unknown variable is a typo that would silently change security or models. */
-export const GUARDED_PREFIXES = ['EMBEDDING_', 'CHAT_', 'ALLOW_', 'PII_', 'QUOTA_', 'ANYRAG_'] as const;
+export const GUARDED_PREFIXES = ['EMBEDDING_', 'CHAT_', 'ALLOW_', 'PII_', 'QUOTA_', 'OIDC_', 'ANYRAG_'] as const;

@@ -5,11 +5,11 @@ import {
   beginSignInElsewhere,
   exchangeSignInCode,
   finishSignInElsewhere,
+  type OidcDependencies,
 } from '../../../accounts/index.ts';
 import type { App, RouteAccess } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { type BrowserCookie, browserCookie } from './browser-cookie.ts';
-import type { AuthRouteDependencies } from './routes.ts';
 import {
   OidcCallbackQuery,
   OidcLink,
@@ -26,7 +26,7 @@ const SESSION_ONLY: RouteAccess = { kind: 'user', scope: null };
 const tags = ['auth'];
 
 /** Signing in at an OpenID Connect provider: the browser is sent there, comes back, and brings a sign-in. */
-export function oidcRoutes(app: App, deps: AuthRouteDependencies): void {
+export function oidcRoutes(app: App, deps: OidcDependencies): void {
   const cookie = browserCookie(deps.publicUrl);
   browserRoutes(app, deps, cookie);
 
@@ -77,7 +77,7 @@ export function oidcRoutes(app: App, deps: AuthRouteDependencies): void {
 }
 
 /** For browsers, which follow where they are sent. */
-function browserRoutes(app: App, deps: AuthRouteDependencies, cookie: BrowserCookie): void {
+function browserRoutes(app: App, deps: OidcDependencies, cookie: BrowserCookie): void {
   app.get(
     '/auth/oidc/:provider/login',
     {

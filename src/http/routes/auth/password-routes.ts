@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  type AccountDependencies,
   changePassword,
   createResetLink,
   requestPasswordReset,
@@ -10,7 +11,6 @@ import {
 import { toTimestamp } from '../../../base/timestamps.ts';
 import type { App, RouteAccess } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
-import type { AuthRouteDependencies } from './routes.ts';
 import {
   CheckMail,
   PasswordBody,
@@ -28,7 +28,7 @@ const SESSION_ONLY: RouteAccess = { kind: 'user', scope: null };
 const tags = ['auth'];
 
 /** What is done with passwords and addresses beside signing in. */
-export function passwordRoutes(app: App, deps: AuthRouteDependencies): void {
+export function passwordRoutes(app: App, deps: AccountDependencies): void {
   app.post(
     '/auth/password',
     {
@@ -108,7 +108,7 @@ export function passwordRoutes(app: App, deps: AuthRouteDependencies): void {
   emailRoutes(app, deps);
 }
 
-function emailRoutes(app: App, deps: AuthRouteDependencies): void {
+function emailRoutes(app: App, deps: AccountDependencies): void {
   app.post(
     '/auth/verify-email',
     {
