@@ -3,9 +3,9 @@ export interface Contender {
   readonly name: string;
   /** What its durability and concurrency are, in words. */
   readonly settings: string;
-  /** The module of one worker process; it calls `serveWorker`, and its argument is the path of the database. */
+  /** The module of one worker process; it calls `serveWorker`, and its argument is the path given to `create`. */
   readonly worker: URL;
-  /** Creates the database at `path`, which is missing. */
+  /** Creates the database at `path`, which is missing, or a server that is told of there. */
   create(path: string): Promise<Jobs>;
 }
 
@@ -16,8 +16,8 @@ export interface Jobs {
   /** Adds jobs with the payloads of `from` and the `count - 1` numbers after it. */
   enqueue(from: number, count: number): Promise<void>;
   /** Whether a job waits or runs; cheap enough to be asked all the time while workers are measured. */
-  isAnyOpen(): boolean;
-  countFinished(): number;
+  isAnyOpen(): boolean | Promise<boolean>;
+  countFinished(): number | Promise<number>;
   close(): Promise<void>;
 }
 

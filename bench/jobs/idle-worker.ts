@@ -34,7 +34,7 @@ export async function measureLatency(contender: Contender, samples: number): Pro
       enqueuedAt.push(nowMicros());
       await jobs.enqueue(n, 1);
     }
-    while (jobs.isAnyOpen()) {
+    while (await jobs.isAnyOpen()) {
       if (nowMicros() - enqueuedAt.at(-1)! > MOST_MS * 1_000) throw new Error(`${contender.name} leaves jobs undone`);
       await sleep(5);
     }

@@ -8,6 +8,7 @@ import { plainjob } from './contenders/plainjob.ts';
 import { brokenFloors } from './floor.ts';
 import { measureIdleCpu, measureLatency } from './idle-worker.ts';
 import { measureOperations, type Operations, type Timing } from './operations.ts';
+import { serverPeers } from './peers.ts';
 import { type Cell, measureThroughput } from './throughput.ts';
 
 const USAGE = `Usage: script/bench-jobs [throughput] [latency] [idle] [operations] [--jobs N] [--rounds N] [--finished N]
@@ -19,7 +20,7 @@ databases, if not the temporary one.`;
 
 type Figures = { [name: string]: number };
 
-const CONTENDERS = [plainjob, anyrag, limit];
+const CONTENDERS = [plainjob, anyrag, limit, ...serverPeers(console.error)];
 const PROCESSES = [1, 4];
 /** Of jobs that are claimed and completed by 32. */
 const PER_JOB: { [name: string]: (operations: Operations) => number } = {

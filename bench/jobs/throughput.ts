@@ -78,7 +78,7 @@ async function createPlace(contender: Contender, directory: string, finished: nu
 }
 
 async function measureOne({ contender, path, jobs }: Place, processes: number, count: number) {
-  const finishedBefore = jobs.countFinished();
+  const finishedBefore = await jobs.countFinished();
   await jobs.enqueue(0, count);
   const workers = await Promise.all(
     Array.from({ length: processes }, () => WorkerProcess.open({ module: contender.worker, path })),
@@ -87,7 +87,7 @@ async function measureOne({ contender, path, jobs }: Place, processes: number, c
     const cpuBefore = await sumOf(workers, (worker) => worker.cpuMicros());
     const startedAt = nowMicros();
     for (const worker of workers) worker.start();
-    while (jobs.isAnyOpen()) {
+    while (await jobs.isAnyOpen()) {
       if (nowMicros() - startedAt > MOST_MS * 1_000) throw new Error(`${contender.name} was not done in ${MOST_MS} ms`);
       await sleep(WATCH_MS);
     }
@@ -99,7 +99,7 @@ async function measureOne({ contender, path, jobs }: Place, processes: number, c
       stopped.flatMap(({ started }) => started),
       count,
     );
-    if (jobs.countFinished() !== finishedBefore + count)
+    if ((await jobs.countFinished()) !== finishedBefore + count)
       throw new Error(`${contender.name}: not every job is finished`);
     return { jobsPerSecond: (count / tookMicros) * 1e6, cpuMicrosPerJob: (cpuAfter - cpuBefore) / count };
   } catch (error) {
