@@ -53,6 +53,7 @@ CREATE TABLE invitations (
   role TEXT NOT NULL CHECK (role IN ('admin', 'editor', 'viewer')),
   invited_by TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
   token_hash TEXT NOT NULL UNIQUE CHECK (length(token_hash) = 64),
+  member_until INTEGER,                                   -- when the membership will end; NULL: never
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   UNIQUE (group_id, email_hmac)

@@ -1,3 +1,4 @@
+import { deriveSecrets, sealText } from '../src/access/secrets.ts';
 import { LEVELS, type Level, type Subject, userSubject } from '../src/access/subject.ts';
 import { newId } from '../src/base/ids.ts';
 import { quantise } from '../src/base/quantised-vector.ts';
@@ -6,6 +7,7 @@ import type { Database } from '../src/db/database.ts';
 import { now, type Statement, sql } from '../src/db/sql.ts';
 import { chunkIdOf, type DocumentStatus, type SourceType } from '../src/documents/document.ts';
 import { wordVector } from './fakes/word-vectors.ts';
+import { TEST_SECRET } from './harness/accounts.ts';
 
 // Rows as the product would have written them, with only the fields that a test is about. Instants are milliseconds since
 // 1970; `null` never ends.
@@ -21,12 +23,17 @@ export async function createUser(db: Database, options: { status?: 'active' | 'd
   const userId = randomHex64();
   await db.batch([
     sql`INSERT INTO users (user_id, email_sealed, status, created_at, updated_at)
-      VALUES (${userId}, ${new Uint8Array([1])}, ${options.status ?? 'active'}, ${now}, ${now})`,
+      VALUES (${userId}, ${sealedEmail(userId)}, ${options.status ?? 'active'}, ${now}, ${now})`,
   ]);
   return { userId, subject: subjectOf(userId) };
 }
 
 /** What is known of its memberships is of no epoch, so that each statement reads them. */
+function sealedEmail(userId: string): Uint8Array {
+  const email = `${userId.slice(0, 12)}@example.com`;
+  return sealText(deriveSecrets(TEST_SECRET), email, { column: 'users.email_sealed', row: userId });
+}
+
 export function subjectOf(
   userId: string,
   options: {

@@ -5,6 +5,7 @@ export { credentialStands } from './credential-stands.ts';
 export { identityHmacOf, normaliseEmail, userIdOf } from './identity.ts';
 export { assertGoodPassword } from './password-policy.ts';
 export { createPasswords, type Passwords } from './passwords.ts';
+export { requireRecentSignIn } from './queries.ts';
 export { jobOrigin, jobSubject } from './resolve-job-subject.ts';
 export { isWeakSecret, loadOrCreateSecret } from './secret-file.ts';
 export { deriveSecrets, hmacHex, openText, type Secrets, sealText } from './secrets.ts';

@@ -1,6 +1,6 @@
-import type { Database } from '../db/database.ts';
+import { type Database, requireThat } from '../db/database.ts';
 import { now, type Row, type Statement, sql } from '../db/sql.ts';
-import type { KnownMemberships, Level, Scope, SystemRole } from './subject.ts';
+import type { KnownMemberships, Level, Scope, Subject, SystemRole } from './subject.ts';
 
 /** What a user may do beside what is theirs or shared with them, in one snapshot. */
 export interface Rights {
@@ -135,4 +135,16 @@ export function deleteAllSigningKeys(): Statement {
 
 function toActiveUser(row: Row): ActiveUser {
   return { userId: row.user_id as string, epoch: row.authz_epoch as number };
+}
+
+/** For what cannot be undone or gives away power: a token that was left behind must not be enough. */
+const RECENT_SIGN_IN_MS = 5 * 60_000;
+
+/** Aborts the batch with sign_in_again unless the caller's session began within the last five minutes. */
+export function requireRecentSignIn(subject: Subject): Statement {
+  return requireThat(
+    sql`EXISTS (SELECT 1 FROM sessions WHERE session_id = ${subject.credentialId} AND user_id = ${subject.userId}
+      AND created_at > ${now} - ${RECENT_SIGN_IN_MS})`,
+    'sign_in_again',
+  );
 }

@@ -1,3 +1,5 @@
+import type { Statement } from '../db/database.ts';
+
 /** Everything the audit log can tell of, and what it is done to. A closed list; `docs/access.md` explains each. */
 export const AUDIT_ACTIONS = [
   'user.registered',
@@ -43,6 +45,7 @@ export const AUDIT_ACTIONS = [
   'transfer.declined',
   'transfer.accepted',
   'document.published',
+  'document.removed',
   'content.expired',
   'quota.changed',
 ] as const;
@@ -54,6 +57,6 @@ export type AuditTargetType = (typeof AUDIT_TARGETS)[number];
 
 export interface AuditTarget {
   readonly type: AuditTargetType;
-  /** An id; never an address or a title. */
-  readonly id: string;
+  /** An id, or the expression for one that only the batch knows; never an address or a title. */
+  readonly id: string | Statement;
 }

@@ -14,6 +14,8 @@ export interface AuditOptions {
   readonly detail?: Readonly<Record<string, string | number | boolean | null>> | undefined;
   /** Writes nothing unless the statement right before this one in the batch has changed a row. Default false. */
   readonly onlyIfChanged?: boolean | undefined;
+  /** Writes nothing unless this SQL condition holds at its place in the batch. */
+  readonly when?: Statement | undefined;
 }
 
 /**
@@ -37,6 +39,6 @@ export function recordAudit(
     concernedId: options.concerns ?? null,
     detail: detailText(options.detail ?? {}),
     traceId: activeTrace.getStore()?.traceId ?? null,
-    condition: options.onlyIfChanged === true ? hasChanged : always,
+    condition: options.when ?? (options.onlyIfChanged === true ? hasChanged : always),
   });
 }

@@ -1,9 +1,11 @@
 import { jobOrigin, LEVELS, type Subject } from '../access/index.ts';
+import { recordAudit } from '../audit/index.ts';
 import type { Database } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
 import { enqueueJob } from '../jobs/index.ts';
 import { createRedactor, type PiiPolicy, selectDocumentPolicy } from '../redaction/index.ts';
 import type { Document, DocumentChange } from './document.ts';
+import { isPublic, requireMayRemove } from './ownership/queries.ts';
 import {
   cancelIngestionOf,
   deleteDocument,
@@ -47,11 +49,12 @@ export async function changeDocument(
 
 /**
  * Removes a document and all that was made of it in one transaction; the stored originals follow by job. Only its owner
- * may. Throws not_found, forbidden.
+ * may, and of what is nobody's those who run the system, which is written down. Throws not_found, forbidden.
  */
 export async function removeDocument({ db }: { db: Database }, subject: Subject, documentId: string): Promise<void> {
   await db.batch([
-    ...requireLevel(subject, documentId, LEVELS.owner),
+    ...requireMayRemove(subject, documentId),
+    recordAudit(subject, 'document.removed', { type: 'document', id: documentId }, { when: isPublic(documentId) }),
     cancelIngestionOf(documentId),
     deleteDocument(documentId),
   ]);

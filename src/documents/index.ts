@@ -8,6 +8,15 @@ export {
   SOURCE_TYPES,
   type SourceType,
 } from './document.ts';
+export { publishDocument } from './ownership/publish-document.ts';
+export type { Transfer } from './ownership/transfer.ts';
+export {
+  acceptTransfer,
+  declineTransfer,
+  listTransfers,
+  offerTransfer,
+  withdrawTransfer,
+} from './ownership/transfer-document.ts';
 export {
   type DocumentFilter,
   hasAnyTag,

@@ -18,11 +18,16 @@ import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests
 import { sendNotFound, sendProblem } from './problem.ts';
 import { type AuthRouteDependencies, authRoutes } from './routes/auth/routes.ts';
 import { documentRoutes } from './routes/documents/routes.ts';
+import { groupRoutes } from './routes/groups/routes.ts';
 import { healthRoutes, type ReadinessChecks } from './routes/health/routes.ts';
 import { ingestRoutes } from './routes/ingest/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
+import { policyRoutes } from './routes/policies/routes.ts';
 import { queueRoutes } from './routes/queues/routes.ts';
+import { quotaRoutes } from './routes/quotas/routes.ts';
 import { searchRoutes } from './routes/search/routes.ts';
+import { shareRoutes } from './routes/shares/routes.ts';
+import { userRoutes } from './routes/users/routes.ts';
 
 export interface AppDependencies {
   log: Logger;
@@ -109,7 +114,12 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     jobRoutes(routes, { db: deps.answers.db, stopping: deps.stopping });
     queueRoutes(routes, { db: deps.answers.db });
     documentRoutes(routes, { db: deps.answers.db, storage: deps.storage, piiPolicy: deps.rules.piiPolicy });
+    policyRoutes(routes, { db: deps.answers.db });
+    quotaRoutes(routes, { db: deps.answers.db, quotas: deps.rules.quotas });
     searchRoutes(routes, deps.answers);
+    groupRoutes(routes, deps.auth);
+    shareRoutes(routes, { db: deps.answers.db });
+    userRoutes(routes, deps.auth);
     routes.get(
       '/openapi.json',
       { config: { access: { kind: 'open' } }, schema: { hide: true } },

@@ -35,6 +35,16 @@ export function instantToMs(text: string): number {
   return Math.min(Math.max(Date.parse(text), FIRST_MS), LAST_MS);
 }
 
+/** Null stays null ("never"), absent stays absent ("as it is"). */
+export function optionalInstantToMs(text: string | null | undefined): number | null | undefined {
+  return typeof text === 'string' ? instantToMs(text) : text;
+}
+
+/** Bounds what is read at all; whether it is an address is decided behind. */
+export const EmailInput = z.string().min(1).max(1_024).meta({ format: 'email' });
+/** A one-time token from a link or mail. */
+export const TokenInput = z.string().min(1).max(1_024);
+
 /** One page of a list: one row more than the limit is read to know whether there is a next page. */
 export function pageOf<T, R>(rows: readonly T[], limit: number, toItem: (row: T) => R, cursorOf: (row: T) => string) {
   const shown = rows.slice(0, limit);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { authenticate, createPasswords, openSigningKeys } from '../access/index.ts';
-import { createLoginThrottle } from '../accounts/index.ts';
+import { admitInvited, createLoginThrottle } from '../accounts/index.ts';
 import { Cache } from '../cache/index.ts';
 import type { Output } from '../cli/output.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
@@ -45,14 +45,13 @@ async function main({ isJson }: Output): Promise<void> {
       registration: config.registration,
       sendsMail: config.smtpUrl !== null,
       publicUrl: publicUrlOf(config),
-      admitInvited: null,
+      admitInvited: (registration) => admitInvited({ sendsMail: config.smtpUrl !== null }, registration),
       oidcProviders: oidcProvidersOf(config, log),
       oidcReturnUrls: config.oidcReturnUrls,
     },
     answers: {
       db,
       embeddingModel,
-      queryVectors: { cache, key: secrets.queryKey },
       chatModel,
       tokens: createTokenMeter(db, rules.quotas),
       onDegraded: (stage, error) =>

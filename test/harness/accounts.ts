@@ -1,5 +1,11 @@
 import { createPasswords, deriveSecrets, openSigningKeys } from '../../src/access/index.ts';
-import { type AccountDependencies, type OidcDependencies, register, type SignedIn } from '../../src/accounts/index.ts';
+import {
+  type AccountDependencies,
+  admitInvited,
+  type OidcDependencies,
+  register,
+  type SignedIn,
+} from '../../src/accounts/index.ts';
 import { Cache } from '../../src/cache/index.ts';
 import type { Database } from '../../src/db/database.ts';
 
@@ -21,7 +27,7 @@ export async function accountDependencies(
     registration: 'open',
     sendsMail: false,
     publicUrl: 'http://localhost:9090',
-    admitInvited: null,
+    admitInvited: (registration) => admitInvited({ sendsMail: overrides.sendsMail ?? false }, registration),
     oidcProviders: new Map(),
     oidcReturnUrls: [],
     cache: new Cache({ db, log: { warn() {} } }),

@@ -15,11 +15,14 @@ const MAY_BE_REFUSED: Record<string, string> = {
   'POST /auth/register': 'what is an e-mail address and a good password is decided behind',
   'POST /auth/login': 'what is an e-mail address is decided behind',
   'POST /auth/api-keys': 'expires_at must be in the future',
+  'POST /groups/{group_id}/members': 'exactly one of user_id and email, and what is an e-mail is decided behind',
+  'POST /groups/{group_id}/invitations': 'what is an e-mail address is decided behind',
+  'GET /shares': 'either a resource or a group',
 };
 /** Without a model there is nothing to search with. */
 const MAY_BE_UNAVAILABLE = new Set(['POST /search/vector']);
 /** They would end the session that the others need. */
-const NOT_SIGNED_IN = new Set(['POST /auth/logout']);
+const NOT_SIGNED_IN = new Set(['POST /auth/logout', 'POST /auth/logout-everywhere']);
 
 interface World {
   callers: Record<string, TestUser | undefined>;
@@ -213,6 +216,9 @@ async function realId({ method, path }: Operation): Promise<string> {
   const as = world.callers.owner;
   if (path.startsWith('/auth/api-keys')) {
     return (await api.inject({ method: 'POST', url: '/auth/api-keys', as, payload: { name: 'x' } })).json().key_id;
+  }
+  if (path.startsWith('/groups/')) {
+    return (await api.inject({ method: 'POST', url: '/groups', as, payload: { name: 'x' } })).json().group_id;
   }
   if (method === 'GET') return path.startsWith('/jobs') ? world.endedJobId : world.documentId;
   const { job_id, document_id } = (

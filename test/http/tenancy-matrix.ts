@@ -45,15 +45,25 @@ export type Resource =
   | 'account'
   | 'user'
   | 'provider'
-  | 'queue';
+  | 'queue'
+  | 'fresh document'
+  | 'fresh public document'
+  | 'offered document'
+  | 'share'
+  | 'group'
+  | 'fresh group'
+  | 'fresh member'
+  | 'fresh invitation'
+  | 'fresh user'
+  | 'fresh user and role';
 
 export interface MatrixRow {
   /** As registered. */
   route: string;
   about: Resource;
-  /** JSON, or `file` for an upload. */
+  /** JSON, or `file` for an upload. `:id` stands for what it is about, `:stranger` for the stranger's user id. */
   body?: object | 'file';
-  /** The query, with its question mark. */
+  /** The query, with its question mark; likewise. */
   query?: string;
   outcomes: Record<Caller, Outcome>;
 }
@@ -150,6 +160,41 @@ const STEER_JOB = refused('not_found', {
 const INGEST = users(202, { ...NO_KEYS, key_ingest: 202, key_full: 202, welcome_guest: 202 });
 const SEARCH = users(200, { ...SEARCH_KEYS, welcome_guest: 200 });
 const OWN_KEY = refused('not_found', { owner: 204, ...NO_KEYS });
+
+/** What members of the group see of it; the owner of the documents is none of them. */
+const SEE_GROUP = refused('not_found', {
+  group_viewer: 200,
+  group_editor: 200,
+  group_admin: 200,
+  super_admin: 200,
+  ...NO_KEYS,
+  key_read: 'not_found',
+  key_full: 'not_found',
+});
+function manageGroup(status: number, exceptions: Partial<Record<Caller, Outcome>> = {}): Record<Caller, Outcome> {
+  const members = { group_viewer: 'forbidden', group_editor: 'forbidden', group_admin: status } as const;
+  return refused('not_found', { ...members, ...NO_KEYS, ...exceptions });
+}
+/** Whoever manages a document; a key needs the scope. */
+function manageDocument(status: number): Record<Caller, Outcome> {
+  return users(status, {
+    ...NO_KEYS,
+    ...OUTSIDERS,
+    shared_read: 'forbidden',
+    shared_write: 'forbidden',
+    group_viewer: 'forbidden',
+    group_editor: 'forbidden',
+    key_manage: status,
+    key_full: status,
+  });
+}
+/** Its owner, signed in. */
+function ownDocument(status: number): Record<Caller, Outcome> {
+  return { ...DELETE_OWN, owner: status, key_full: 'forbidden' };
+}
+const STRANGER_READS = { grantee_type: 'user', grantee_id: ':stranger', permission: 'read' };
+const SHARED = { resource_type: 'document', resource_id: ':id' };
+const SUPER_ADMIN_ONLY = (status: number) => refused('forbidden', { super_admin: status });
 
 const QUERY = { query: 'otters' };
 
@@ -297,7 +342,143 @@ export const MATRIX: readonly MatrixRow[] = [
     outcomes: CHANGE_PUBLIC,
   },
   { route: 'DELETE /documents/:document_id', about: 'running document', outcomes: DELETE_OWN },
-  { route: 'DELETE /documents/:document_id', about: 'public document', outcomes: CHANGE_PUBLIC },
+  {
+    route: 'DELETE /documents/:document_id',
+    about: 'fresh public document',
+    outcomes: { ...CHANGE_PUBLIC, super_admin: 204 },
+  },
+
+  { route: 'GET /transfers', about: 'nothing', outcomes: users(200, NO_KEYS) },
+  {
+    route: 'POST /documents/:document_id/transfer',
+    about: 'fresh document',
+    body: { user_id: ':stranger' },
+    outcomes: ownDocument(201),
+  },
+  { route: 'DELETE /documents/:document_id/transfer', about: 'offered document', outcomes: ownDocument(204) },
+  {
+    route: 'POST /documents/:document_id/transfer/accept',
+    about: 'offered document',
+    outcomes: refused('not_found', { ...NO_KEYS, stranger: 200 }),
+  },
+  {
+    route: 'POST /documents/:document_id/transfer/decline',
+    about: 'offered document',
+    outcomes: refused('not_found', { ...NO_KEYS, stranger: 204 }),
+  },
+  { route: 'POST /documents/:document_id/publish', about: 'fresh document', outcomes: ownDocument(200) },
+  { route: 'POST /documents/:document_id/publish', about: 'public document', outcomes: CHANGE_PUBLIC },
+
+  {
+    route: 'POST /shares',
+    about: 'fresh document',
+    body: { ...SHARED, ...STRANGER_READS },
+    outcomes: manageDocument(201),
+  },
+  {
+    route: 'POST /shares',
+    about: 'fresh document',
+    body: { ...SHARED, ...STRANGER_READS, permission: 'manage' },
+    outcomes: { ...manageDocument(201), shared_manage: 'forbidden', group_admin: 'forbidden' },
+  },
+  {
+    route: 'GET /shares',
+    about: 'document',
+    query: '?resource_type=document&resource_id=:id',
+    outcomes: manageDocument(200),
+  },
+  {
+    route: 'GET /shares',
+    about: 'group',
+    query: '?group_id=:id',
+    outcomes: {
+      ...manageGroup(200, { group_editor: 200, key_manage: 'not_found', key_full: 'not_found' }),
+    },
+  },
+  {
+    route: 'DELETE /shares/:share_id',
+    about: 'share',
+    outcomes: {
+      ...manageDocument(204),
+      shared_read: 'not_found',
+      shared_write: 'not_found',
+      group_viewer: 'not_found',
+      group_editor: 'not_found',
+    },
+  },
+
+  { route: 'GET /groups', about: 'nothing', outcomes: users(200, READ_KEYS) },
+  { route: 'POST /groups', about: 'nothing', body: { name: 'Herons' }, outcomes: users(201, NO_KEYS) },
+  { route: 'GET /groups/:group_id', about: 'group', outcomes: SEE_GROUP },
+  { route: 'PATCH /groups/:group_id', about: 'group', body: { name: 'Otters' }, outcomes: manageGroup(200) },
+  { route: 'DELETE /groups/:group_id', about: 'fresh group', outcomes: manageGroup(204, { super_admin: 204 }) },
+  { route: 'GET /groups/:group_id/members', about: 'group', outcomes: SEE_GROUP },
+  {
+    route: 'POST /groups/:group_id/members',
+    about: 'group',
+    body: { email: 'nobody@example.com', role: 'viewer' },
+    outcomes: manageGroup(201),
+  },
+  {
+    route: 'PATCH /groups/:group_id/members/:user_id',
+    about: 'fresh member',
+    body: { role: 'editor' },
+    outcomes: manageGroup(200),
+  },
+  {
+    route: 'PATCH /groups/:group_id/members/:user_id',
+    about: 'fresh member',
+    body: { role: 'admin' },
+    outcomes: manageGroup(200, { super_admin: 200 }),
+  },
+  { route: 'DELETE /groups/:group_id/members/:user_id', about: 'fresh member', outcomes: manageGroup(204) },
+  { route: 'GET /groups/:group_id/invitations', about: 'group', outcomes: manageGroup(200) },
+  {
+    route: 'POST /groups/:group_id/invitations',
+    about: 'group',
+    body: { email: 'nobody@example.com', role: 'viewer' },
+    outcomes: manageGroup(201),
+  },
+  {
+    route: 'DELETE /groups/:group_id/invitations/:invitation_id',
+    about: 'fresh invitation',
+    outcomes: manageGroup(204),
+  },
+  {
+    route: 'POST /invitations/accept',
+    about: 'nothing',
+    body: { token: 'unknown' },
+    outcomes: refused('invalid_token', NO_KEYS),
+  },
+
+  { route: 'GET /users', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'GET /users/:user_id', about: 'fresh user', outcomes: SUPER_ADMIN_ONLY(200) },
+  {
+    route: 'PATCH /users/:user_id',
+    about: 'fresh user',
+    body: { status: 'disabled' },
+    outcomes: SUPER_ADMIN_ONLY(200),
+  },
+  { route: 'PUT /users/:user_id/roles/:role', about: 'fresh user and role', outcomes: SUPER_ADMIN_ONLY(204) },
+  { route: 'DELETE /users/:user_id/roles/:role', about: 'fresh user and role', outcomes: SUPER_ADMIN_ONLY(204) },
+
+  {
+    route: 'GET /groups/:group_id/policy',
+    about: 'group',
+    outcomes: { ...SEE_GROUP, super_admin: 'not_found' },
+  },
+  {
+    route: 'PUT /groups/:group_id/policy',
+    about: 'group',
+    body: { pii_policy: 'off' },
+    outcomes: manageGroup(200),
+  },
+  { route: 'GET /groups/:group_id/usage', about: 'group', outcomes: { ...SEE_GROUP, super_admin: 'not_found' } },
+  { route: 'GET /users/me/usage', about: 'nothing', outcomes: users(200, READ_KEYS) },
+  { route: 'GET /admin/quotas/users/:user_id', about: 'fresh user', outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'PUT /admin/quotas/users/:user_id', about: 'fresh user', body: {}, outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'GET /admin/quotas/groups/:group_id', about: 'group', outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'PUT /admin/quotas/groups/:group_id', about: 'group', body: {}, outcomes: SUPER_ADMIN_ONLY(200) },
 
   { route: 'POST /search/keyword', about: 'nothing', body: QUERY, outcomes: SEARCH },
   { route: 'POST /search/vector', about: 'nothing', body: QUERY, outcomes: SEARCH },

@@ -6,6 +6,7 @@ import { now, type Statement, sql } from '../../src/db/sql.ts';
 import { AppError } from '../../src/errors/app-error.ts';
 import { ERROR_CODES } from '../../src/errors/codes.ts';
 import { createEmbeddingModel, type EmbeddingModel } from '../../src/providers/index.ts';
+import { addMember, createDocument, createGroup, createUser, shareDocument } from '../factories.ts';
 import { type FakeOpenAi, startFakeOpenAi } from '../fakes/openai-server.ts';
 import { TEST_PASSWORD } from '../harness/accounts.ts';
 import { createTestApp, registeredRoutes, type TestApp, type TestUser } from '../harness/app.ts';
@@ -126,7 +127,42 @@ async function startJob(): Promise<string> {
   return (await startText()).job_id;
 }
 
-/** What a cell destroys is made anew for it. */
+/** Shared like the other one, and with no job at work on it. */
+async function freshDocument(): Promise<string> {
+  const { documentId } = await createDocument(api.db, { ownerId: owner().userId, status: 'ready_words_only' });
+  await share(documentId);
+  return documentId;
+}
+
+/** With somebody who is none of the callers. */
+async function freshShare(): Promise<string> {
+  const { userId } = await createUser(api.db);
+  return shareDocument(api.db, await freshDocument(), { userId });
+}
+
+/** With the same members as the other one. */
+async function freshGroup(): Promise<string> {
+  const id = await createGroup(api.db);
+  await addMember(api.db, id, callers.group_admin!.userId, { role: 'admin' });
+  await addMember(api.db, id, callers.group_editor!.userId, { role: 'editor' });
+  await addMember(api.db, id, callers.group_viewer!.userId, { role: 'viewer' });
+  return id;
+}
+
+async function freshMember(): Promise<string> {
+  const { userId } = await createUser(api.db);
+  await addMember(api.db, groupId, userId, { role: 'viewer' });
+  return `${groupId} ${userId}`;
+}
+
+async function freshInvitation(): Promise<string> {
+  const payload = { email: `${newId()}@example.com`, role: 'viewer' };
+  const url = `/groups/${groupId}/invitations`;
+  const invited = await api.inject({ method: 'POST', url, as: callers.group_admin, payload });
+  return `${groupId} ${invited.json().invitation_id}`;
+}
+
+/** What a cell destroys is made anew for it. Two ids, where a path has two, are parted by a blank. */
 async function idOf(about: Resource): Promise<string> {
   switch (about) {
     case 'running document': {
@@ -152,6 +188,33 @@ async function idOf(about: Resource): Promise<string> {
       return callers.stranger!.userId;
     case 'provider':
       return PROVIDER.name;
+    case 'fresh document':
+      return freshDocument();
+    case 'fresh public document': {
+      const id = await freshDocument();
+      await api.execute(sql`UPDATE documents SET owner_id = NULL WHERE document_id = ${id}`);
+      return id;
+    }
+    case 'offered document': {
+      const id = await freshDocument();
+      const payload = { user_id: callers.stranger!.userId };
+      await api.inject({ method: 'POST', url: `/documents/${id}/transfer`, as: owner(), payload });
+      return id;
+    }
+    case 'share':
+      return freshShare();
+    case 'group':
+      return groupId;
+    case 'fresh group':
+      return freshGroup();
+    case 'fresh member':
+      return freshMember();
+    case 'fresh invitation':
+      return freshInvitation();
+    case 'fresh user':
+      return (await createUser(api.db)).userId;
+    case 'fresh user and role':
+      return `${(await createUser(api.db)).userId} operator`;
     case 'nothing':
     case 'account':
     case 'session':
@@ -179,13 +242,25 @@ async function ask(row: Question, caller: Caller, id: string): Promise<LightMyRe
   const welcome = caller === 'welcome_guest';
   Object.assign(api.guests, { allowGuestRead: welcome, allowGuestIngestion: welcome });
   const as = await callerFor(row, caller);
-  const url = path.replace(/:\w+/, id) + (row.query ?? '');
-  if (row.body !== 'file') return api.inject({ method, url, as, ...(row.body && { payload: row.body }) });
+  const ids = id.split(' ');
+  const url = path.replace(/:\w+/g, () => ids.shift()!) + filled(row.query ?? '', id);
+  if (row.body !== 'file') {
+    return api.inject({
+      method,
+      url,
+      as,
+      ...(row.body && { payload: JSON.parse(filled(JSON.stringify(row.body), id)) }),
+    });
+  }
   const form = new FormData();
   form.set('file', new File(['Otters in a file.'], 'otters.txt'));
   const request = new Request('http://localhost/', { method: 'POST', body: form });
   const headers = { 'content-type': request.headers.get('content-type')! };
   return api.inject({ method, url, as, headers, payload: Buffer.from(await request.arrayBuffer()) });
+}
+
+function filled(text: string, id: string): string {
+  return text.replaceAll(':id', id).replaceAll(':stranger', callers.stranger!.userId);
 }
 
 function outcomeOf(response: LightMyRequestResponse) {
@@ -211,8 +286,9 @@ describe.each(MATRIX.map((row) => ({ row, name: `${row.route}${row.query ?? ''} 
     );
     if (!row.route.includes(':') || blind.length === 0) return;
     test('tells those who may not see it nothing but what they ask', async () => {
-      const unknown = newId();
       const id = await idOf(row.about);
+      // The first of two: of the group, not of the member.
+      const unknown = id.replace(/^\S+/, ({ length }) => (newId() + newId()).slice(-length));
       for (const caller of blind) {
         const [refused, absent] = [await ask(row, caller, id), await ask(row, caller, unknown)];
         expect(comparable(refused, id), caller).toEqual(comparable(absent, unknown));
@@ -236,7 +312,8 @@ test('HEAD opens nothing that GET does not', async () => {
 /** All of an answer but what differs between any two: its own ids, the time, and the id that was asked for. */
 function comparable(response: LightMyRequestResponse, id: string) {
   const { date: _, 'x-request-id': __, traceparent: ___, ...headers } = response.headers;
-  const body = response.body.replace(/"trace_id":"\w+"/, '').replaceAll(id, 'ID');
+  const withoutTrace = response.body.replace(/"trace_id":"\w+"/, '');
+  const body = id.split(' ').reduce((text, part) => text.replaceAll(part, 'ID'), withoutTrace);
   return { status: response.statusCode, headers, body };
 }
 

@@ -1,10 +1,9 @@
 import { z } from 'zod';
+import { credentialStands } from '../../../access/index.ts';
 import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
-import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { Database } from '../../../db/database.ts';
 import {
   changeDocument,
-  type Document,
   type DocumentChange,
   type DocumentChunk,
   removeDocument,
@@ -19,6 +18,8 @@ import type { Storage } from '../../../storage/index.ts';
 import type { App } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { instantToMs, ListOf, PageQuery, pageOf } from '../../schemas.ts';
+import { documentToJson } from './document-json.ts';
+import { ownershipRoutes } from './ownership-routes.ts';
 import {
   Chunk,
   DocumentParams,
@@ -27,6 +28,7 @@ import {
   DocumentsQuery,
   FileContent,
 } from './schema.ts';
+import { whileVisible } from './while-visible.ts';
 
 export function documentRoutes(app: App, deps: { db: Database; storage: Storage; piiPolicy: PiiPolicy }): void {
   const { db, storage, piiPolicy } = deps;
@@ -55,7 +57,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
         beforeId: cursor === undefined ? null : decodeCursor(cursor, ['string'])[0],
         limit: limit + 1,
       });
-      return pageOf(rows, limit, toJson, (document) => encodeCursor([document.documentId]));
+      return pageOf(rows, limit, documentToJson, (document) => encodeCursor([document.documentId]));
     },
   );
 
@@ -73,7 +75,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
     async (request) => {
       const document = await selectDocument(db, request.subject, request.params.document_id);
       if (document === null) throw new AppError('not_found');
-      return toJson(document);
+      return documentToJson(document);
     },
   );
 
@@ -118,6 +120,10 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
       if (file === null) throw new AppError('not_found');
       if (file.storageKey === null) throw new AppError('original_not_kept');
       const content = await storage.open(file.storageKey);
+      const { subject } = request;
+      const isVisible = async () =>
+        (await selectOriginalFile(db, subject, request.params.document_id)) !== null &&
+        (await credentialStands({ db }, subject));
       return (
         reply
           .header('content-type', file.mediaType ?? 'application/octet-stream')
@@ -126,7 +132,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
           .header('content-disposition', attachment(file.fileName))
           .header('content-security-policy', "default-src 'none'; sandbox")
           .serializer((body: unknown) => body as string)
-          .send(content as never)
+          .send(whileVisible(content, isVisible) as never)
       );
     },
   );
@@ -145,7 +151,9 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
     },
     async (request) => {
       const change = toChange(request.body);
-      return toJson(await changeDocument({ db, piiPolicy }, request.subject, request.params.document_id, change));
+      return documentToJson(
+        await changeDocument({ db, piiPolicy }, request.subject, request.params.document_id, change),
+      );
     },
   );
 
@@ -165,6 +173,8 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
       return reply.code(204).send(null);
     },
   );
+
+  ownershipRoutes(app, { db });
 }
 
 function toChange(body: z.infer<typeof DocumentPatch>): DocumentChange {
@@ -182,30 +192,6 @@ function attachment(fileName: string | null): string {
 
 function encodeByte(char: string): string {
   return `%${char.charCodeAt(0).toString(16).toUpperCase()}`;
-}
-
-function toJson(document: Document): z.infer<typeof DocumentSchema> {
-  return {
-    document_id: document.documentId,
-    title: document.title,
-    source: document.source,
-    source_type: document.sourceType,
-    media_type: document.mediaType,
-    bytes: document.bytes,
-    chunks: document.chunks,
-    language: document.language,
-    version: document.version,
-    status: document.status,
-    owner_id: document.ownerId,
-    tags: document.tags,
-    metadata: document.metadata,
-    permissions: document.permissions,
-    created_at: toTimestamp(document.createdAt),
-    updated_at: toTimestamp(document.updatedAt),
-    expires_at: toTimestampOrNull(document.expiresAt),
-    pii_policy: document.piiPolicy,
-    pii: document.pii,
-  };
 }
 
 function chunkToJson(chunk: DocumentChunk): z.infer<typeof Chunk> {

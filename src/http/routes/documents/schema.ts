@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SOURCE_TYPES } from '../../../documents/index.ts';
 import { PII_KINDS, PII_POLICIES } from '../../../redaction/index.ts';
-import { Id, InstantInput, Label, PageQuery, Timestamp } from '../../schemas.ts';
+import { Id, InstantInput, Label, ListOf, PageQuery, Timestamp } from '../../schemas.ts';
 import { Metadata } from '../ingest/schema.ts';
 
 export const SourceType = z.enum(SOURCE_TYPES);
@@ -67,3 +67,17 @@ export const DocumentPatch = z
     expires_at: InstantInput.nullable().optional(),
   })
   .meta({ id: 'DocumentPatch' });
+
+export const TransferBody = z.strictObject({ user_id: Id }).meta({ id: 'TransferBody' });
+
+export const Transfer = z
+  .object({
+    document_id: z.string(),
+    title: z.string(),
+    from_user_id: z.string(),
+    to_user_id: z.string(),
+    created_at: Timestamp,
+    expires_at: Timestamp.meta({ description: 'Until when it can be accepted' }),
+  })
+  .meta({ id: 'Transfer' });
+export const TransferList = ListOf(Transfer);
