@@ -20,6 +20,8 @@ import type { HranaServerOptions } from '../hrana-server/server.ts';
 const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const KILLS = Number(process.env.QUEUE_REMOTE_KILLS ?? 3);
 const JOBS = 100 + KILLS * 50;
+/** Kept on a busy machine as well: who loses it has crashed, which is not what these tests are about. */
+const LEASE_MS = 12_000;
 const LINE = [{ queue: 'default', jobType: 'work' }];
 
 /** What the statements of the queue are known by. */
@@ -115,7 +117,7 @@ describe.each(LOST_ANSWERS.slice(0, 3))('7: with worker processes, when %s', (_,
       const world = await createQueueWorld(database);
       database.faults.when(pattern, fault, fault);
       const ids = await world.enqueueAll(20, 'quick');
-      for (let n = 0; n < 2; n++) await world.startWorker({ concurrency: 4, leaseMs: 3_000 });
+      for (let n = 0; n < 2; n++) await world.startWorker({ concurrency: 4, leaseMs: LEASE_MS });
 
       for (const id of ids) expect(await finishedJob(world.db, id)).toMatchObject({ status: 'completed', attempts: 1 });
       expect(database.faults.left).toBe(0);
@@ -176,7 +178,7 @@ describe.each(LOST_ANSWERS)('7: when %s', (_, fault) => {
   test('instead of the answer to a claim, the claim is given back with its attempt and made again', async () => {
     const database = await served();
     database.faults.when(CLAIM, fault);
-    await work(database, async (_, { attempt }) => ({ attempt }), { leaseMs: 3_000 });
+    await work(database, async (_, { attempt }) => ({ attempt }), { leaseMs: LEASE_MS });
     const { jobId, statements } = job();
     await database.db.batch(statements);
 
@@ -210,7 +212,7 @@ describe.each(LOST_ANSWERS)('7: when %s', (_, fault) => {
         await goOn.promise;
         return {};
       },
-      { leaseMs: 6_000 },
+      { leaseMs: LEASE_MS },
     );
     const { workerId } = worker.lease;
     const { jobId, statements } = job();
@@ -232,7 +234,7 @@ describe('7: a request that the network brings late', () => {
     const database = await served();
     const gate = Promise.withResolvers<void>();
     database.faults.when(CLAIM, { kind: 'delay', until: gate.promise });
-    await work(database, async () => ({}), { leaseMs: 3_000 });
+    await work(database, async () => ({}), { leaseMs: LEASE_MS });
     const first = job();
     await database.db.batch(first.statements);
     expect(await finishedJob(database.db, first.jobId)).toMatchObject({ status: 'completed', attempts: 1 });
@@ -259,7 +261,7 @@ describe('7: a request that the network brings late', () => {
         await goOn.promise;
         return {};
       },
-      { leaseMs: 3_000, concurrency: 2 },
+      { leaseMs: LEASE_MS, concurrency: 2 },
     );
     const { jobId, statements } = job();
     await db.batch(statements);
@@ -315,7 +317,7 @@ describe.each(NEVER_RUN)('8: %s', (_, fault) => {
     const { db, faults } = database;
     for (const pattern of [CLAIM, COMPLETE, BEAT, /FROM jobs j INDEXED BY jobs_ready/]) faults.when(pattern, fault);
     let runs = 0;
-    await work(database, async () => ({ run: ++runs }), { leaseMs: 6_000 });
+    await work(database, async () => ({ run: ++runs }), { leaseMs: LEASE_MS });
     const { jobId, statements } = job();
     await db.batch(statements);
 
