@@ -86,7 +86,12 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
   const directory = await mkdtemp(join(tmpdir(), 'anyrag-app-'));
   const { db } = database;
   // Tests pick the job they run, whatever others they have left waiting.
-  const settings = { DATA_DIR: directory, EMBEDDING_PROVIDER: 'none', INGEST_MAX_PER_USER: '1000', ...options.settings };
+  const settings = {
+    DATA_DIR: directory,
+    EMBEDDING_PROVIDER: 'none',
+    INGEST_MAX_PER_USER: '1000',
+    ...options.settings,
+  };
   const config = loadConfig(settings, directory);
   const storage = await openDirectoryStorage(join(directory, 'files'));
   const temporaryDirectory = join(directory, 'tmp');
