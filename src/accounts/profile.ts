@@ -6,7 +6,7 @@ import { type GroupMembership, openUser, type User } from './user.ts';
 
 export interface Profile extends User {
   systemRoles: SystemRole[];
-  /** Those whose membership has not expired, by name. */
+  /** Those whose membership has not expired, by name; for an API key of one group that one alone. */
   groups: GroupMembership[];
 }
 
@@ -18,6 +18,7 @@ export async function me(
   if (subject.userId === null) throw new AppError('forbidden');
   const profile = await selectProfile(db, subject.userId);
   if (profile === null) throw new AppError('invalid_credentials');
-  const { user, systemRoles, groups } = profile;
+  const { user, systemRoles } = profile;
+  const groups = profile.groups.filter(({ groupId }) => subject.groupId === null || groupId === subject.groupId);
   return { ...openUser(secrets, user), systemRoles, groups };
 }

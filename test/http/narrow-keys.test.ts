@@ -94,6 +94,16 @@ describe('an API key of one group', () => {
     expect((await addText(key, { source: 'diary' })).statusCode).toBe(403);
   });
 
+  test('does not tell in which other groups its user is', async () => {
+    await addMember(api.db, await createGroup(api.db, 'others'), ada.userId, { role: 'admin' });
+    const groupsOf = async (as: TestUser) =>
+      (await get(as, '/auth/me')).json().groups.map((group: { group_id: string }) => group.group_id);
+    expect(await groupsOf(ada)).toHaveLength(2);
+    expect(await groupsOf(key)).toEqual([groupId]);
+    const listed = (await get(key, '/groups')).json().items;
+    expect(listed.map((group: { group_id: string }) => group.group_id)).toEqual([groupId]);
+  });
+
   test('sees the jobs of the group’s keys, and no others of its user', async () => {
     const mine = (await addText(ada)).json().job_id;
     const its = (await addText(key)).json().job_id;
