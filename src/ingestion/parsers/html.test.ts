@@ -83,3 +83,9 @@ describe('HTML', () => {
     expect(await codeOf(parseBytes(html('x'.repeat(6 * 1024 * 1024))))).toBe('document_too_large');
   });
 });
+
+test('a page of more nodes than fit into one call is read whole', async () => {
+  const document = await parseBytes(`<html><body>${'&amp'.repeat(250_000)}</body></html>`, { mediaType: 'text/html' });
+  expect(document.warnings).toEqual(['no_main_content_found']);
+  expect(textOfDocument(document)).toBe('&'.repeat(250_000));
+});

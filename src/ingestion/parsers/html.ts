@@ -39,9 +39,19 @@ function findArticle(html: string): DomElement | null {
   const document = parseDom(html);
   if (isNestedTooDeep(document)) return null;
   const pageChars = visibleChars(document.body);
-  const article = new Readability<DomElement>(document as never, { serializer: (root) => root as never }).parse();
-  if (!article?.content) return null;
-  return visibleChars(article.content) >= pageChars * MIN_ARTICLE_SHARE ? article.content : null;
+  const content = readableContent(document);
+  return content !== null && visibleChars(content) >= pageChars * MIN_ARTICLE_SHARE ? content : null;
+}
+
+function readableContent(document: DomDocument): DomElement | null {
+  try {
+    const article = new Readability<DomElement>(document as never, { serializer: (root) => root as never }).parse();
+    return article?.content ?? null;
+  } catch (error) {
+    // It passes all children of an element as arguments of one call, and there may be a hundred thousand of them.
+    if (error instanceof RangeError && error.message.includes('call stack')) return null;
+    throw error;
+  }
 }
 
 function addWholeBody(html: string, blocks: BlockCollector): void {

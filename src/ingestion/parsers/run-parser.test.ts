@@ -79,6 +79,14 @@ describe('parsing in a child process', () => {
     expect(await codeOf(misbehave('hangs', { timeoutMs: 300 }))).toBe('parse_timeout');
   });
 
+  test.skipIf(process.platform !== 'linux')(
+    'a parser that works on and on is killed with parse_timeout long before its time',
+    async () => {
+      const error = await misbehave('hangs', { effortMs: 300 }).catch((caught: unknown) => caught);
+      expect(error).toMatchObject({ code: 'parse_timeout', detail: expect.stringContaining('of this size') });
+    },
+  );
+
   test('a full heap is parse_out_of_memory', async () => {
     expect(await codeOf(misbehave('fills the heap', { memoryMb: 128 }))).toBe('parse_out_of_memory');
   });

@@ -7,9 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { isFullHeap, residentBytes } from '../../base/process-memory.ts';
+import { processorMs } from '../../base/process-time.ts';
 import { siblingModule } from '../../base/source-file.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { ParseReply, ParseRequest, ParseTask } from './child-protocol.ts';
+import { mostEffortMs } from './effort.ts';
 import type { LongDocument, PageRange, ParsedDocument, ParseInput } from './parsed-document.ts';
 
 export interface ParseOptions {
@@ -20,11 +22,13 @@ export interface ParseOptions {
   /** Cap on the resident memory of the process, buffers and WebAssembly included. It needs about 100 to start. */
   memoryMb: number;
   signal?: AbortSignal;
+  /** Most processor time of the process; by default what its format and size allow. Linux only. */
+  effortMs?: number | null;
   /** Module that the process runs; the parser of the input's media type by default. */
   entry?: URL;
 }
 
-type StopReason = 'timeout' | 'memory' | 'abort';
+type StopReason = 'timeout' | 'effort' | 'memory' | 'abort';
 
 /** How a child ended: it answered, or it was stopped for a reason, or it died. */
 type Ending =
@@ -32,7 +36,7 @@ type Ending =
   | { kind: 'stopped'; reason: StopReason }
   | { kind: 'died'; exitCode: number | null; exitSignal: NodeJS.Signals | null; stderr: string };
 
-const MEMORY_CHECK_EVERY_MS = 250;
+const CHECK_EVERY_MS = 250;
 const STDERR_CHARS = 4096;
 
 /** JSON of a document is its text, escapes and field names; three bytes a character are the worst of UTF-8. */
@@ -42,7 +46,7 @@ const RESULT_FLOOR_BYTES = 16 * 1024 * 1024;
 /**
  * Parses a file in a process of its own, so that a hostile or huge document can take down nothing but that process. It gets
  * no environment, no standard input, may start no further programs, and can read nothing but its file and the code it runs;
- * it is killed on timeout, beyond the memory cap, on abort, and when this process dies. Nothing is left behind in the
+ * it is killed on timeout, beyond its caps of memory and work, on abort, and when this process dies. Nothing is left behind in the
  * temporary directory.
  *
  * Throws what the parser throws, by the same code and detail; `parse_timeout`, `parse_out_of_memory`, `parser_crashed`; on
@@ -111,7 +115,8 @@ async function runParser(
     const resultPath = join(directory, 'document.json');
     // The process has another working directory.
     const task = await describe({ input: { ...input, path: resolve(input.path) } }, directory);
-    const ending = await runChild({ task, resultPath }, directory, options);
+    const { effortMs = await mostEffortMs(input) } = options;
+    const ending = await runChild({ task, resultPath }, directory, { ...options, effortMs });
     return await resultOf(ending, resultPath, input, options);
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -157,6 +162,8 @@ function fromJson<T>(bytes: Buffer): T {
 
 function stopError(reason: StopReason, { timeoutMs, memoryMb, signal }: ParseOptions): unknown {
   if (reason === 'abort') return signal?.reason;
+  if (reason === 'effort')
+    return new AppError('parse_timeout', 'Parsing takes more work than a file of this size is worth.');
   if (reason === 'timeout') return new AppError('parse_timeout', `Parsing took longer than ${timeoutMs} ms.`);
   return new AppError('parse_out_of_memory', `Parsing needed more than ${memoryMb} MB of memory.`);
 }
@@ -193,28 +200,30 @@ async function runChild(request: ParseRequest, directory: string, options: Parse
   }
 }
 
-/** Ends the run on timeout, beyond the memory cap, and on abort. Answers a function that stops watching. */
+/** Ends the run on timeout, beyond the caps of memory and of work, and on abort. Answers a function that stops watching. */
 function watch(child: ChildProcess, options: ParseOptions, ending: PromiseWithResolvers<Ending>): () => void {
-  const { memoryMb, signal } = options;
+  const { signal } = options;
   const stop = (reason: StopReason) => ending.resolve({ kind: 'stopped', reason });
   const onAbort = () => stop('abort');
   const timeout = setTimeout(() => stop('timeout'), timeLeft(options));
-  const memoryCheck = setInterval(() => {
-    exceeds(child, memoryMb * 1024 * 1024).then((isTooLarge) => isTooLarge && stop('memory'), ending.reject);
-  }, MEMORY_CHECK_EVERY_MS);
+  const check = setInterval(() => {
+    exceeded(child, options).then((reason) => reason !== null && stop(reason), ending.reject);
+  }, CHECK_EVERY_MS);
   signal?.addEventListener('abort', onAbort, { once: true });
   // The signal may have been raised while the process was being prepared.
   if (signal?.aborted) onAbort();
   return () => {
     clearTimeout(timeout);
-    clearInterval(memoryCheck);
+    clearInterval(check);
     signal?.removeEventListener('abort', onAbort);
   };
 }
 
-async function exceeds(child: ChildProcess, maxBytes: number): Promise<boolean> {
-  const bytes = child.pid === undefined ? null : await residentBytes(child.pid);
-  return bytes !== null && bytes > maxBytes;
+async function exceeded(child: ChildProcess, { memoryMb, effortMs = null }: ParseOptions): Promise<StopReason | null> {
+  if (child.pid === undefined) return null;
+  if (((await residentBytes(child.pid)) ?? 0) > memoryMb * 1024 * 1024) return 'memory';
+  if (effortMs !== null && ((await processorMs(child.pid)) ?? 0) > effortMs) return 'effort';
+  return null;
 }
 
 function startChild(directory: string, inputPath: string, { memoryMb, entry }: ParseOptions): ChildProcess {
