@@ -14,6 +14,8 @@ const SEED = Number(process.env.FUZZ_SEED ?? (process.env.FUZZ_RUNS === undefine
 const MAY_BE_REFUSED: Record<string, string> = {
   'POST /auth/register': 'what is an e-mail address and a good password is decided behind',
   'POST /auth/login': 'what is an e-mail address is decided behind',
+  'GET /auth/oidc/{provider}/login': 'return_to must be an allowed URL, and goes with a challenge',
+  'POST /auth/oidc/{provider}/link': 'return_to must be an allowed URL, and goes with a challenge',
   'POST /auth/api-keys': 'expires_at must be in the future',
   'POST /groups/{group_id}/members': 'exactly one of user_id and email, and what is an e-mail is decided behind',
   'POST /groups/{group_id}/invitations': 'what is an e-mail address is decided behind',
