@@ -1,4 +1,5 @@
 export { databaseChecks, schemaIsCurrent } from './database-checks.ts';
+export { type Deleted, EXPIRING, type Swept, sweepExpired } from './expiry/sweep-expired.ts';
 export { fileChecks } from './file-checks.ts';
 export { type Check, type Finding, ok, problem, runChecks, type Verdict } from './finding.ts';
 export {
@@ -9,3 +10,5 @@ export {
   checkSecretOpensData,
   hasAccounts,
 } from './host-checks.ts';
+export { COUNTED, COUNTED_UP_TO } from './statistics/queries.ts';
+export { readStatistics, type Statistics } from './statistics/statistics.ts';

@@ -18,8 +18,8 @@ export type RouteAccess =
   | { kind: 'job' }
   /** Users. An API key needs the scope; without one only sessions are accepted. */
   | { kind: 'user'; scope: Scope | null }
-  /** Users with one of the system roles. */
-  | { kind: 'system'; roles: readonly SystemRole[] };
+  /** Users with one of the system roles, signed in; an API key with the scope too, where one is named. */
+  | { kind: 'system'; roles: readonly SystemRole[]; scope?: Scope };
 
 declare module 'fastify' {
   interface FastifyContextConfig {

@@ -16,6 +16,7 @@ import { RefusalLimit } from './plugins/limit-refusals.ts';
 import { type AccessRules, requireAccess } from './plugins/require-access.ts';
 import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests.ts';
 import { sendNotFound, sendProblem } from './problem.ts';
+import { adminRoutes } from './routes/admin/routes.ts';
 import { type AuthRouteDependencies, authRoutes } from './routes/auth/routes.ts';
 import { documentRoutes } from './routes/documents/routes.ts';
 import { groupRoutes } from './routes/groups/routes.ts';
@@ -27,6 +28,7 @@ import { queueRoutes } from './routes/queues/routes.ts';
 import { quotaRoutes } from './routes/quotas/routes.ts';
 import { searchRoutes } from './routes/search/routes.ts';
 import { shareRoutes } from './routes/shares/routes.ts';
+import { ownAccountRoutes } from './routes/users/own-account-routes.ts';
 import { userRoutes } from './routes/users/routes.ts';
 
 export interface AppDependencies {
@@ -120,6 +122,8 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     groupRoutes(routes, deps.auth);
     shareRoutes(routes, { db: deps.answers.db });
     userRoutes(routes, deps.auth);
+    ownAccountRoutes(routes, { auth: deps.auth, storage: deps.storage, quotas: deps.rules.quotas });
+    adminRoutes(routes, { db: deps.answers.db });
     routes.get(
       '/openapi.json',
       { config: { access: { kind: 'open' } }, schema: { hide: true } },

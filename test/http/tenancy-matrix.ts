@@ -459,6 +459,9 @@ export const MATRIX: readonly MatrixRow[] = [
     body: { status: 'disabled' },
     outcomes: SUPER_ADMIN_ONLY(200),
   },
+  { route: 'GET /admin/audit', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'GET /admin/stats', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'DELETE /admin/content/expired', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
   { route: 'PUT /users/:user_id/roles/:role', about: 'fresh user and role', outcomes: SUPER_ADMIN_ONLY(204) },
   { route: 'DELETE /users/:user_id/roles/:role', about: 'fresh user and role', outcomes: SUPER_ADMIN_ONLY(204) },
 

@@ -77,6 +77,8 @@ function neededScope(access: RouteAccess): Scope | null {
       return 'read';
     case 'user':
       return access.scope;
+    case 'system':
+      return access.scope ?? null;
     default:
       return null;
   }
