@@ -115,7 +115,7 @@ function connect({ url, authToken, requestTimeoutMs = 30_000 }: RemoteDatabaseOp
       url,
       intMode: 'number',
       // The client itself would wait for an answer for ever.
-      fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(requestTimeoutMs) }),
+      fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(Math.ceil(requestTimeoutMs)) }),
       ...(authToken === undefined ? {} : { authToken }),
     });
   } catch (error) {
