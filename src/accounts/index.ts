@@ -23,8 +23,6 @@ export {
   deleteExpiredShares,
   deleteExpiredTokens,
 } from './expiry/queries.ts';
-export { type ExportDependencies, exportAccount } from './export/export-account.ts';
-export { zipEntries } from './export/zip-entries.ts';
 export { GROUP_ROLES, type Group, type Member } from './groups/group.ts';
 export { changeGroup, createGroup, listGroups, readGroup, removeGroup } from './groups/groups.ts';
 export { addMember, changeMember, listMembers, removeMember } from './groups/members.ts';

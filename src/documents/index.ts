@@ -27,7 +27,6 @@ export {
   selectDocument,
   selectDocuments,
   selectOriginalFile,
-  selectText,
   selectVisibleIds,
   sharedWithGroups,
 } from './queries.ts';
