@@ -126,6 +126,11 @@ describe.each(CASES)('9: $name', ({ isPossible, fault: makeFault, onSmallDisk, m
       if (beginsIdle) for (const id of at.accepted) await author.finished(id);
 
       const fault = makeFault(at);
+      let isMended = false;
+      // Otherwise a test that fails would leave what nobody can remove.
+      onTestFinished(async () => {
+        if (!isMended) await fault.mend();
+      });
       const died = server.next('up.child_died');
       await fault.cause();
 
@@ -136,6 +141,7 @@ describe.each(CASES)('9: $name', ({ isPossible, fault: makeFault, onSmallDisk, m
 
       if (mendedAtRest) await server.stop();
       await fault.mend();
+      isMended = true;
       if (mendedAtRest) server = await start(dataDir, path);
       for (const id of at.accepted)
         expect(await author.finished(id)).toMatchObject({ status: 'completed', error: null });
