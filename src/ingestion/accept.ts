@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { jobOrigin, type Subject } from '../access/index.ts';
+import { recordAudit } from '../audit/index.ts';
 import { newId } from '../base/ids.ts';
 import { ConstraintError, type Database, type Statement } from '../db/database.ts';
 import { requireFutureExpiry, type SourceType } from '../documents/index.ts';
@@ -136,7 +137,16 @@ function creation(
   const share =
     fields.groupId === null
       ? []
-      : [...requireGroupEditor(subject, fields.groupId), shareWithGroup(newId(), content.documentId, fields.groupId)];
+      : [
+          ...requireGroupEditor(subject, fields.groupId),
+          shareWithGroup(newId(), content.documentId, fields.groupId),
+          recordAudit(
+            subject,
+            'share.granted',
+            { type: 'document', id: content.documentId },
+            { detail: { grantee_type: 'group', group_id: fields.groupId, permission: 'write' }, onlyIfChanged: true },
+          ),
+        ];
   const statements = [
     ...requireFutureExpiry(fields.expiresAt),
     ...(fields.groupId === null ? [] : [requireMayShare(subject, content.documentId, fields.groupId)]),

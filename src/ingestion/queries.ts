@@ -106,13 +106,14 @@ export function requireMayShare(subject: Subject, documentId: string, groupId: s
   return requireThat(sql`NOT ${isThere} OR ${isShared} OR ${mayManage}`, 'forbidden');
 }
 
-/** Gives the group `write` where it has less. An expired share starts anew and brings no more than that back. */
+/** Gives the group `write` where it has less, and changes nothing else. An expired share starts anew and brings no more back. */
 export function shareWithGroup(shareId: string, documentId: string, groupId: string): Statement {
   return sql`INSERT INTO resource_shares (share_id, resource_type, resource_id, grantee_group_id, level, created_at)
     VALUES (${shareId}, 'document', ${documentId}, ${groupId}, 2, ${now})
     ON CONFLICT DO UPDATE SET
       level = CASE WHEN expires_at <= ${now} THEN 2 ELSE max(level, 2) END,
-      expires_at = CASE WHEN expires_at <= ${now} THEN NULL ELSE expires_at END`;
+      expires_at = CASE WHEN expires_at <= ${now} THEN NULL ELSE expires_at END
+    WHERE level < 2 OR expires_at <= ${now}`;
 }
 
 /** A version as the job that builds it sees it. */

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { addMember, createGroup, createUser, subjectOf } from '../../../../test/factories.ts';
+import { accountDependencies, TEST_PASSWORD } from '../../../../test/harness/accounts.ts';
 import { createTestApp, type TestApp, type TestUser } from '../../../../test/harness/app.ts';
+import { invite } from '../../../accounts/index.ts';
 import { sql } from '../../../db/sql.ts';
+import type { Mailer } from '../../../mail/index.ts';
 
 let api: TestApp;
 let ada: TestUser;
@@ -81,6 +85,15 @@ describe('groups', () => {
     const second = (await get(`/groups?limit=2&cursor=${first.next_cursor}`, linus)).json();
     expect([...first.items, ...second.items].map(({ group_id }) => group_id)).toEqual(ids);
     expect(second.next_cursor).toBeNull();
+  });
+
+  test('content that is added for one is shared with it once, and written down once', async () => {
+    const group = await makeGroup();
+    const source = 'nightly report';
+    const id = await api.ingestText(ada, { text: 'First.', group_id: group, source });
+    await api.ingestText(ada, { text: 'Second.', group_id: group, source });
+    const entries = await api.db.query(sql`SELECT detail FROM audit_log WHERE target_id = ${id}`);
+    expect(entries).toEqual([{ detail: `{"grantee_type":"group","group_id":"${group}","permission":"write"}` }]);
   });
 
   test('go with what was shared with them, while the documents stay', async () => {
@@ -421,5 +434,73 @@ describe('who may do what', () => {
     ).toBe('not_found');
     expect(await change(grace, { role: 'admin' })).toBe(200);
     expect(await codeOf(send('DELETE', `/groups/${group}`, superAdmin))).toBe(204);
+  });
+});
+
+type Mail = Parameters<Mailer['send']>[0];
+
+describe('registering with an invitation', () => {
+  const register = (world: TestApp, email: string, token?: string) =>
+    world.inject({
+      method: 'POST',
+      url: '/auth/register',
+      payload: { email, password: TEST_PASSWORD, ...(token && { invitation_token: token }) },
+    });
+
+  async function world(mails?: Mail[]) {
+    const mailer = mails && { send: async (mail: Mail) => void mails.push(mail), close() {} };
+    const made = await createTestApp({ auth: { registration: 'invite' }, ...(mailer && { mailer }) });
+    const { userId } = await createUser(made.db);
+    const group = await createGroup(made.db);
+    await addMember(made.db, group, userId, { role: 'admin' });
+    const deps = { ...(await accountDependencies(made.db)), sendsMail: mails !== undefined };
+    const invitation = await invite(deps, subjectOf(userId), group, {
+      email: 'new@example.com',
+      role: 'editor',
+      memberUntil: null,
+    });
+    return { made, group, invitation, admin: userId };
+  }
+
+  test('is the only way in where REGISTRATION=invite, for the invited address alone, and leads into the group', async () => {
+    const { made, group, invitation } = await world();
+    const token = invitation.token!;
+    expect((await register(made, 'new@example.com')).json().code).toBe('registration_closed');
+    expect((await register(made, 'other@example.com', token)).json().code).toBe('registration_closed');
+    expect((await register(made, 'new@example.com', `${token}x`)).json().code).toBe('registration_closed');
+    const registered = await register(made, 'New@Example.com', token);
+    expect(registered.statusCode).toBe(201);
+    const { access_token, user } = registered.json();
+    const headers = { authorization: `Bearer ${access_token}` };
+    expect((await made.inject({ url: `/groups/${group}`, headers })).json().role).toBe('editor');
+    const entries = await made.db.query(sql`SELECT target_id, concerned_id FROM audit_log
+      WHERE action = 'invitation.accepted'`);
+    expect(entries).toEqual([{ target_id: group, concerned_id: user.user_id }]);
+    expect(await made.db.query(sql`SELECT 1 FROM invitations`)).toEqual([]);
+    await made.close();
+  });
+
+  test('is over when the inviter is no admin any more', async () => {
+    const { made, group, invitation, admin } = await world();
+    const other = await createUser(made.db);
+    await addMember(made.db, group, other.userId, { role: 'admin' });
+    await made.execute(sql`DELETE FROM group_memberships WHERE user_id = ${admin}`);
+    expect((await register(made, 'new@example.com', invitation.token!)).json().code).toBe('registration_closed');
+    await made.close();
+  });
+
+  test('goes by mail where mail can be sent, which then proves the address', async () => {
+    const mails: Mail[] = [];
+    const { made, group, invitation } = await world(mails);
+    expect(invitation).toMatchObject({ token: null, link: null });
+    await made.runJobs();
+    expect(mails).toMatchObject([{ to: 'new@example.com', subject: 'You are invited to a group' }]);
+    const token = /token=(\S+)/.exec(mails[0]!.text)![1]!;
+    const registered = await register(made, 'new@example.com', token);
+    expect(registered.statusCode).toBe(201);
+    const states = await made.db.query(sql`SELECT email_state FROM users JOIN group_memberships USING (user_id)
+      WHERE group_id = ${group} AND role = 'editor'`);
+    expect(states).toEqual([{ email_state: 'proven' }]);
+    await made.close();
   });
 });
