@@ -5,10 +5,10 @@ import { startProcess } from '../database-processes/start.ts';
 import { addMember, createGroup, createUser } from '../factories.ts';
 import { createTestDatabase, type TestDatabase } from '../harness/database.ts';
 
-/** LAST_ADMIN_ROUNDS for long runs. */
-const ROUNDS = Number(process.env.LAST_ADMIN_ROUNDS ?? 100);
+/** ACCESS_ROUNDS for long runs. */
+const ROUNDS = Number(process.env.ACCESS_ROUNDS ?? 100);
 const WAYS = ['demote', 'remove', 'replace', 'end', 'disable', 'delete'] as const;
-const SCRIPT = new URL('../access-processes/demote-each-other.ts', import.meta.url).href;
+const SCRIPT = new URL('./demote-each-other.ts', import.meta.url).href;
 
 interface Racer {
   run(line: string): Promise<string>;
