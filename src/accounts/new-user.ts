@@ -56,7 +56,7 @@ export function createdUser(prepared: PreparedUser, rows: readonly Record<string
 }
 
 /** The address in its one spelling. Throws `AppError` validation_failed (path `body.email`) for what is none. */
-function validEmail(text: string): string {
+export function validEmail(text: string): string {
   const email = normaliseEmail(text);
   if (email !== null) return email;
   const message = 'is not an e-mail address';

@@ -37,7 +37,8 @@ export const hasChanged: Sql = sql`changes() > 0`;
  * when none answers anything there is nothing left.
  */
 export function anonymiseAudit(userId: string, pseudonym: `erased-${string}`): Statement[] {
-  const slice = (isTheirs: Sql) => sql`seq IN (SELECT seq FROM audit_log WHERE ${isTheirs} LIMIT 1000) RETURNING 1 AS changed`;
+  const slice = (isTheirs: Sql) =>
+    sql`seq IN (SELECT seq FROM audit_log WHERE ${isTheirs} LIMIT 1000) RETURNING 1 AS changed`;
   return [
     sql`UPDATE audit_log SET actor_id = ${pseudonym}, credential_id = NULL WHERE ${slice(sql`actor_id = ${userId}`)}`,
     sql`UPDATE audit_log SET concerned_id = ${pseudonym} WHERE ${slice(sql`concerned_id = ${userId}`)}`,

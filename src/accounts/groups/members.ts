@@ -3,8 +3,9 @@ import { recordAudit } from '../../audit/index.ts';
 import type { Database } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
 import type { InvitationDependencies } from '../invitations/invitation.ts';
-import { invite, validEmail } from '../invitations/invite.ts';
+import { invite } from '../invitations/invite.ts';
 import { deleteInvitationsOf } from '../invitations/queries.ts';
+import { validEmail } from '../new-user.ts';
 import type { GroupRole, Member } from './group.ts';
 import { readGroup } from './groups.ts';
 import {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { hashOpaqueToken, normaliseEmail, openText, type Subject, sealText, userIdOf } from '../../access/index.ts';
+import { hashOpaqueToken, openText, type Subject, sealText, userIdOf } from '../../access/index.ts';
 import { recordAudit } from '../../audit/index.ts';
 import { newId } from '../../base/ids.ts';
 import type { Statement } from '../../db/database.ts';
@@ -7,6 +7,7 @@ import { AppError } from '../../errors/app-error.ts';
 import { enqueueMail } from '../../mail/index.ts';
 import type { GroupRole } from '../groups/group.ts';
 import { requireFutureEnd, requireGroupRole, selectReceiverByEmail } from '../groups/queries.ts';
+import { validEmail } from '../new-user.ts';
 import type { CreatedInvitation, Invitation, InvitationDependencies } from './invitation.ts';
 import { invitationLink, invitationMail } from './invitation-mail.ts';
 import {
@@ -128,12 +129,4 @@ function openInvitation(
 
 function placeOf(invitationId: string) {
   return { column: 'invitations.email_sealed', row: invitationId } as const;
-}
-
-/** The address in its one spelling. Throws `AppError` validation_failed (path `body.email`) for what is none. */
-export function validEmail(text: string): string {
-  const email = normaliseEmail(text);
-  if (email !== null) return email;
-  const message = 'is not an e-mail address';
-  throw new AppError('validation_failed', message, { errors: [{ path: 'body.email', message }] });
 }
