@@ -8,13 +8,15 @@ CREATE TABLE users (
   -- unproven: nobody has shown yet that they read mail at the address; assumed: it was taken as given, since no mail could be
   -- sent or the operator vouched for it; proven: by a mail, or by an identity provider
   email_state TEXT NOT NULL DEFAULT 'assumed' CHECK (email_state IN ('unproven', 'assumed', 'proven')),
-  status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled')),
+  -- erased: nobody any more, and nothing is sealed in the row; it goes when the last of what refers to it has gone
+  status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'disabled', 'erased')),
   -- Rises with every change of the user's rights, by trigger. Begins anywhere, since ids come back: whoever registers again
   -- after an erasure must not meet what was cached of the rights they had before.
   authz_epoch INTEGER NOT NULL DEFAULT (abs(random() % 281474976710656)),
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX users_erased ON users (updated_at) WHERE status = 'erased';
 
 -- Finds a user by what they sign in with. Apart from `users`, so that an address can change while the id stays.
 CREATE TABLE user_identifiers (
@@ -144,4 +146,8 @@ CREATE TRIGGER group_memberships_removed AFTER DELETE ON group_memberships BEGIN
 END;
 CREATE TRIGGER users_status_changed AFTER UPDATE OF status ON users WHEN old.status <> new.status BEGIN
   UPDATE users SET authz_epoch = authz_epoch + 1 WHERE user_id = new.user_id;
+END;
+-- What has been taken from an erased account does not come back, so neither does the account.
+CREATE TRIGGER users_stay_erased BEFORE UPDATE OF status ON users WHEN old.status = 'erased' AND new.status <> 'erased' BEGIN
+  SELECT RAISE(ABORT, 'require:not_found');
 END;

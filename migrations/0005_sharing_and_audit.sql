@@ -29,16 +29,16 @@ WHEN EXISTS (SELECT 1 FROM audit_log WHERE seq = new.seq) BEGIN
   SELECT RAISE(ABORT, 'append_only');
 END;
 -- One change there is: a person who was erased becomes nobody in particular. An id may become `erased-…` when no user has it
--- any more, and then the credential may go as well; everything else stays as it was written.
+-- any more but one that is being erased, and then the credential may go as well; everything else stays as it was written.
 CREATE TRIGGER audit_log_not_rewritten BEFORE UPDATE ON audit_log
 WHEN new.seq IS NOT old.seq OR new.at IS NOT old.at OR new.via IS NOT old.via OR new.action IS NOT old.action
   OR new.target_type IS NOT old.target_type OR new.detail IS NOT old.detail OR new.trace_id IS NOT old.trace_id
   OR (new.actor_id IS NOT old.actor_id AND (new.actor_id NOT GLOB 'erased-?*'
-    OR EXISTS (SELECT 1 FROM users WHERE user_id = old.actor_id)))
+    OR EXISTS (SELECT 1 FROM users WHERE user_id = old.actor_id AND status <> 'erased')))
   OR (new.concerned_id IS NOT old.concerned_id AND (new.concerned_id NOT GLOB 'erased-?*'
-    OR EXISTS (SELECT 1 FROM users WHERE user_id = old.concerned_id)))
+    OR EXISTS (SELECT 1 FROM users WHERE user_id = old.concerned_id AND status <> 'erased')))
   OR (new.target_id IS NOT old.target_id AND (old.target_type <> 'user' OR new.target_id NOT GLOB 'erased-?*'
-    OR EXISTS (SELECT 1 FROM users WHERE user_id = old.target_id)))
+    OR EXISTS (SELECT 1 FROM users WHERE user_id = old.target_id AND status <> 'erased')))
   OR (new.credential_id IS NOT old.credential_id AND (new.credential_id IS NOT NULL OR new.actor_id IS old.actor_id))
 BEGIN
   SELECT RAISE(ABORT, 'append_only');

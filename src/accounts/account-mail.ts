@@ -18,7 +18,7 @@ const PER_ADDRESS = { intervalMs: 60_000, burst: 3 };
  * is not added.
  */
 export function askForMail(kind: AccountMailKind, emailHmac: string): Statement[] {
-  const key = `${ACCOUNT_MAIL}:${emailHmac}`;
+  const key = mailRateOf(emailHmac);
   return enqueueJob({
     jobType: ACCOUNT_MAIL,
     payload: { kind, email_hmac: emailHmac },
@@ -26,4 +26,9 @@ export function askForMail(kind: AccountMailKind, emailHmac: string): Statement[
     uniqueKey: `${key}:${kind}`,
     rate: { key, ...PER_ADDRESS },
   }).statements;
+}
+
+/** The rate at which mails to an address start. */
+export function mailRateOf(emailHmac: string): string {
+  return `${ACCOUNT_MAIL}:${emailHmac}`;
 }

@@ -16,6 +16,7 @@ export { changePassword } from './change-password.ts';
 export { createApiKey } from './create-api-key.ts';
 export { createUser } from './create-user.ts';
 export type { AccountDependencies, InvitedRegistration } from './dependencies.ts';
+export { type ErasureStarted, eraseAccount } from './erasure/erase-account.ts';
 export {
   deleteExpiredInvitations,
   deleteExpiredMemberships,
@@ -23,6 +24,8 @@ export {
   deleteExpiredShares,
   deleteExpiredTokens,
 } from './expiry/queries.ts';
+export { type ExportDependencies, exportAccount } from './export/export-account.ts';
+export { zipEntries } from './export/zip-entries.ts';
 export { GROUP_ROLES, type Group, type Member } from './groups/group.ts';
 export { changeGroup, createGroup, listGroups, readGroup, removeGroup } from './groups/groups.ts';
 export { addMember, changeMember, listMembers, removeMember } from './groups/members.ts';
@@ -42,6 +45,7 @@ export {
   type OidcDependencies,
 } from './oidc/sign-in.ts';
 export {
+  eraseAccountForOperator,
   listAccountsForOperator,
   resetLinkForOperator,
   setRoleForOperator,

@@ -10,6 +10,8 @@ import { deleteOverdueSignIns, type EmailRecipient, insertOneTimeToken, selectAc
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { openUser } from './user.ts';
 
+export { ERASE_ACCOUNTS } from './erasure/erase-account.ts';
+export { eraseAccountsHandler } from './erasure/erase-accounts-job.ts';
 export { ACCOUNT_MAIL };
 /** The type of the job that rotates signing keys and clears away what sign-ins have left. */
 export const SIGN_IN_UPKEEP = 'sign_in_upkeep';

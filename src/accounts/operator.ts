@@ -3,6 +3,7 @@ import { recordAudit } from '../audit/index.ts';
 import { AppError } from '../errors/app-error.ts';
 import { accountIdOf } from './account-id.ts';
 import type { AccountDependencies } from './dependencies.ts';
+import { eraseForOperator } from './erasure/erase-account.ts';
 import {
   addUserRole,
   deleteUserRole,
@@ -66,6 +67,14 @@ export async function setRoleForOperator(
     { detail: { role }, onlyIfChanged: true },
   );
   await deps.db.batch([has ? addUserRole(userId, role) : deleteUserRole(userId, role), audit]);
+}
+
+/**
+ * Erases an account as its user could; a worker removes the rest. Throws `AppError` not_found; last_admin or last_super_admin
+ * for one that cannot be spared.
+ */
+export async function eraseAccountForOperator(deps: OperatorDependencies, email: string): Promise<void> {
+  await eraseForOperator(deps, await userIdOfEmail(deps, email));
 }
 
 /** A link that sets a new password once. Throws `AppError` not_found without such an active account. */

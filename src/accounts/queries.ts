@@ -138,7 +138,7 @@ export interface SealedAccountSummary {
 export async function selectAccountSummaries(db: Database, limit: number): Promise<SealedAccountSummary[]> {
   const rows = await db.query(sql`SELECT ${USER_COLUMNS}, u.status, u.email_state,
       (SELECT json_group_array(role ORDER BY role) FROM user_roles r WHERE r.user_id = u.user_id) AS roles
-    FROM users u ORDER BY u.created_at DESC, u.user_id DESC LIMIT ${limit}`);
+    FROM users u WHERE u.status <> 'erased' ORDER BY u.created_at DESC, u.user_id DESC LIMIT ${limit}`);
   return rows.map((row) => ({
     user: toSealedUser(row),
     status: row.status as SealedAccountSummary['status'],

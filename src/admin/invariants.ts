@@ -6,6 +6,7 @@ import {
   countIndexedChunksWithoutWords,
   countJobsOfDeadWorkers,
   countSharesWithoutResource,
+  countUnfinishedErasures,
   countVectorsWithoutVersion,
   countWordsWithoutChunk,
   countWrongQuotas,
@@ -81,5 +82,11 @@ export const INVARIANTS: readonly Invariant[] = [
     violation: 'users or groups whose counted documents, bytes or passages are not those they have',
     sql: countWrongQuotas(),
     repair: 'Limits are asked of the wrong numbers; restore a backup, or report how it came about.',
+  },
+  {
+    name: 'erased_accounts_go',
+    violation: 'accounts that were to be erased more than a day ago and are not gone',
+    sql: countUnfinishedErasures(),
+    repair: 'Start a worker: it goes on within the hour. Where one runs, its log says why jobs of erase_accounts fail.',
   },
 ];

@@ -68,6 +68,11 @@ export function countWrongQuotas(): Count {
       AS n`;
 }
 
+/** Accounts whose erasure was asked for more than a day ago. */
+export function countUnfinishedErasures(): Count {
+  return sql`SELECT count(*) AS n FROM users WHERE status = 'erased' AND updated_at < ${now} - 86400000`;
+}
+
 // The file
 
 /** Faults that SQLite finds in the structure of the file; empty when it is sound. Reads the whole file. */
@@ -99,7 +104,7 @@ export async function selectEnforcesForeignKeys(db: Database): Promise<boolean> 
 
 export async function selectOneSealedEmail(db: Database): Promise<{ userId: string; sealed: Uint8Array } | null> {
   const rows = await db.query<{ user_id: string; email_sealed: Uint8Array }>(
-    sql`SELECT user_id, email_sealed FROM users LIMIT 1`,
+    sql`SELECT user_id, email_sealed FROM users WHERE status <> 'erased' LIMIT 1`,
   );
   return rows[0] === undefined ? null : { userId: rows[0].user_id, sealed: rows[0].email_sealed };
 }

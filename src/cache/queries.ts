@@ -49,3 +49,8 @@ export function evictSurplus(limits: { entries: number; bytes: number }): Statem
 export function deleteExpiredEntries(): Statement {
   return sql`DELETE FROM cache WHERE seq IN (SELECT seq FROM cache WHERE expires_at <= ${now} LIMIT 1000) RETURNING seq`;
 }
+
+/** What is kept of a user, a slice per call; answers what went. */
+export function deleteEntriesOf(userId: string): Statement {
+  return sql`DELETE FROM cache WHERE seq IN (SELECT seq FROM cache WHERE user_id = ${userId} LIMIT 1000) RETURNING seq`;
+}

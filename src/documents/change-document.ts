@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { jobOrigin, LEVELS, type Subject } from '../access/index.ts';
 import { recordAudit } from '../audit/index.ts';
 import type { Database } from '../db/database.ts';
@@ -34,7 +35,7 @@ export async function changeDocument(
           jobType: 'reindex',
           payload: { document_id: documentId },
           onBehalfOf: jobOrigin(subject),
-          uniqueKey: `reindex:${documentId}:${change.title}`,
+          uniqueKey: `reindex:${documentId}:${hashOfTitle(documentId, change.title)}`,
         }).statements;
   await db.batch([
     ...requireLevel(subject, documentId, LEVELS.write),
@@ -58,4 +59,9 @@ export async function removeDocument({ db }: { db: Database }, subject: Subject,
     cancelIngestionOf(documentId),
     deleteDocument(documentId),
   ]);
+}
+
+/** The job may be somebody else's and outlive the document, so it must not hold the title. */
+function hashOfTitle(documentId: string, title: string): string {
+  return createHash('sha256').update(`${documentId}\0${title}`).digest('hex');
 }

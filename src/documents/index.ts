@@ -8,6 +8,7 @@ export {
   SOURCE_TYPES,
   type SourceType,
 } from './document.ts';
+export { deleteDocumentsOf, deleteTransfersOf, endSharesOfDocumentsOf, mergeWordIndex } from './erasure/queries.ts';
 export { deleteExpiredDocuments, deleteExpiredTransfers, EXPIRED_DOCUMENTS_SLICE } from './expiry/queries.ts';
 export { publishDocument } from './ownership/publish-document.ts';
 export type { Transfer } from './ownership/transfer.ts';
@@ -27,6 +28,7 @@ export {
   selectDocument,
   selectDocuments,
   selectOriginalFile,
+  selectText,
   selectVisibleIds,
   sharedWithGroups,
 } from './queries.ts';

@@ -87,6 +87,16 @@ export async function selectChunks(
   return rows.map(toChunk);
 }
 
+/** The text that was read of the current version; null while there is none. */
+export async function selectText(db: Database, subject: Subject, documentId: string): Promise<string | null> {
+  const rows = await db.query<{ text: string }>(
+    sql`SELECT t.text FROM documents d JOIN document_texts t ON t.version_id = d.current_version_id
+      WHERE d.document_id = ${documentId} AND ${levelOnDocument(subject, documentId)} >= 1`,
+    { offThread: true },
+  );
+  return rows[0]?.text ?? null;
+}
+
 export interface OriginalFile {
   /** Null where it was not kept, since what is stored is masked; also before that is done. */
   storageKey: string | null;

@@ -28,6 +28,7 @@ import { queueRoutes } from './routes/queues/routes.ts';
 import { quotaRoutes } from './routes/quotas/routes.ts';
 import { searchRoutes } from './routes/search/routes.ts';
 import { shareRoutes } from './routes/shares/routes.ts';
+import { ownAccountRoutes } from './routes/users/own-account-routes.ts';
 import { userRoutes } from './routes/users/routes.ts';
 
 export interface AppDependencies {
@@ -121,6 +122,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     groupRoutes(routes, deps.auth);
     shareRoutes(routes, { db: deps.answers.db });
     userRoutes(routes, deps.auth);
+    ownAccountRoutes(routes, { auth: deps.auth, storage: deps.storage, quotas: deps.rules.quotas });
     adminRoutes(routes, { db: deps.answers.db });
     routes.get(
       '/openapi.json',

@@ -21,6 +21,13 @@ export {
 export { enqueueRedrive, REDRIVE, redriveHandler } from './control/redrive.ts';
 export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
 export {
+  cancelJobsOf,
+  deleteIdempotentAnswersOf,
+  deleteJobsOf,
+  deleteLanesOf,
+  deleteRate,
+} from './erasure/queries.ts';
+export {
   type ChildRequest,
   GiveUp,
   type JobContext,

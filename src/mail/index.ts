@@ -1,3 +1,3 @@
 export { enqueueMail, type MailRequest, SEND_MAIL } from './enqueue-mail.ts';
 export { createMailer, type Mailer } from './mailer.ts';
-export { deleteOverdueMail } from './queries.ts';
+export { deleteMailTo, deleteOverdueMail } from './queries.ts';

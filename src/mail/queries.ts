@@ -34,3 +34,8 @@ export function deleteMail(mailId: string): Statement {
 export function deleteOverdueMail(): Statement {
   return sql`DELETE FROM outgoing_mail WHERE expires_at <= ${now}`;
 }
+
+/** What has not been sent to a user yet; its jobs find nothing to send. */
+export function deleteMailTo(userId: string): Statement {
+  return sql`DELETE FROM outgoing_mail WHERE user_id = ${userId}`;
+}

@@ -3,6 +3,7 @@ import { Argument, type Command, Option } from 'commander';
 import { createPasswords, type SystemRole } from '../access/index.ts';
 import {
   createUser,
+  eraseAccountForOperator,
   listAccountsForOperator,
   resetLinkForOperator,
   setRoleForOperator,
@@ -38,6 +39,7 @@ process.exitCode = await runProgram(process.argv.slice(2), terminal, (program, o
   addList(program, output);
   addChanges(program, output);
   addResetLink(program, output);
+  addErase(program, output);
 });
 
 function addCreate(program: Command, output: Output): void {
@@ -137,6 +139,24 @@ function addResetLink(program: Command, output: Output): void {
         output.result(json, () => link.url);
       }),
     );
+}
+
+function addErase(program: Command, output: Output): void {
+  program
+    .command('erase')
+    .description('Erases an account and everything tied to it, for good; a worker does the most of it.')
+    .argument('<email>')
+    .option('--yes', 'it is meant: nothing of it comes back')
+    .action((email: string, { yes }: { yes?: boolean }) => {
+      if (yes !== true) throw new UsageError('an erasure cannot be undone: give --yes as well');
+      return withDatabase(output, async (deps) => {
+        await eraseAccountForOperator(deps, email);
+        output.result(
+          { erased: true },
+          () => `${printableLine(email)} is erased; a worker removes what is left of it.`,
+        );
+      });
+    });
 }
 
 async function create(output: Output, email: string, options: CreateOptions): Promise<void> {

@@ -1,5 +1,12 @@
 import type { Secrets } from '../access/index.ts';
-import { ACCOUNT_MAIL, accountMailHandler, SIGN_IN_UPKEEP, signInUpkeepHandler } from '../accounts/jobs.ts';
+import {
+  ACCOUNT_MAIL,
+  accountMailHandler,
+  ERASE_ACCOUNTS,
+  eraseAccountsHandler,
+  SIGN_IN_UPKEEP,
+  signInUpkeepHandler,
+} from '../accounts/jobs.ts';
 import { EXPIRE_CONTENT, expireContentHandler } from '../admin/jobs.ts';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
@@ -57,6 +64,7 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
     [SEND_MAIL, sendMailHandler(deps) as JobHandler],
     [ACCOUNT_MAIL, accountMailHandler(deps) as JobHandler],
     [SIGN_IN_UPKEEP, signInUpkeepHandler(deps) as JobHandler],
+    [ERASE_ACCOUNTS, eraseAccountsHandler(deps) as JobHandler],
     [REDRIVE, redriveHandler(deps) as JobHandler],
     [EXPIRE_CONTENT, expireContentHandler() as JobHandler],
     [MAINTENANCE, maintenanceHandler(deps, retention) as JobHandler],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SIGN_IN_UPKEEP } from '../accounts/jobs.ts';
+import { ERASE_ACCOUNTS, SIGN_IN_UPKEEP } from '../accounts/jobs.ts';
 import { EXPIRE_CONTENT } from '../admin/jobs.ts';
 import { deleteExpiredEntries } from '../cache/index.ts';
 import type { Database, Statement } from '../db/database.ts';
@@ -43,6 +43,15 @@ export const BUILT_IN_SCHEDULES: readonly NewSchedule[] = [
     cron: '*/5 * * * *',
     maxCatchUp: 1,
     uniqueKey: SIGN_IN_UPKEEP,
+  },
+  // For what a job of a request has not finished, whatever stopped it.
+  {
+    scheduleId: ERASE_ACCOUNTS,
+    jobType: ERASE_ACCOUNTS,
+    payload: {},
+    cron: '23 * * * *',
+    maxCatchUp: 1,
+    uniqueKey: ERASE_ACCOUNTS,
   },
   {
     scheduleId: EXPIRE_CONTENT,

@@ -142,3 +142,19 @@ test.skipIf(!hasTerminal)('on a terminal the password is asked for twice and not
   expect(same.code).toBe(0);
   expect(same.screen).not.toContain(PASSWORD);
 });
+
+test('an account is erased when that is meant, but not the last super_admin', async () => {
+  const create = ['users', 'create', 'gone@example.org', '--password-stdin'];
+  expect(await runCommand(create, { env, stdin: `${PASSWORD}\n` })).toMatchObject({ code: 0 });
+  const erase = ['users', 'erase', 'gone@example.org'];
+  const unsure = await runCommand(erase, { env });
+  expect(unsure).toMatchObject({ code: 2, stdout: '' });
+  expect(unsure.stderr).toContain('--yes');
+  expect(await runCommand([...erase, '--yes', '--json'], { env })).toMatchObject({
+    code: 0,
+    stdout: '{"erased":true}\n',
+  });
+  expect((await runCommand(['users', 'list'], { env })).stdout).not.toContain('gone@example.org');
+  const last = await runCommand(['users', 'erase', 'root@example.org', '--yes', '--json'], { env });
+  expect([last.code, JSON.parse(last.stderr).code]).toEqual([1, 'last_super_admin']);
+});

@@ -278,6 +278,13 @@ export const MATRIX: readonly MatrixRow[] = [
     body: { code: 'unknown', code_verifier: 'v'.repeat(43) },
     outcomes: everybody('invalid_token'),
   },
+  {
+    route: 'DELETE /users/me',
+    about: 'account',
+    body: { password: 'correct horse battery staple' },
+    outcomes: users(202, NO_KEYS),
+  },
+  { route: 'GET /users/me/export', about: 'nothing', outcomes: users(200, NO_KEYS) },
   { route: 'GET /auth/me', about: 'nothing', outcomes: users(200, READ_KEYS) },
   { route: 'POST /auth/api-keys', about: 'nothing', body: { name: 'another' }, outcomes: users(201, NO_KEYS) },
   {

@@ -17,7 +17,7 @@ export function requireSuperAdmin(subject: Subject): Statement {
 }
 
 export function requireUser(userId: string): Statement {
-  return requireThat(sql`EXISTS (SELECT 1 FROM users WHERE user_id = ${userId})`, 'not_found');
+  return requireThat(sql`EXISTS (SELECT 1 FROM users WHERE user_id = ${userId} AND status <> 'erased')`, 'not_found');
 }
 
 /** Nobody gets power through an account that is disabled, or whose address is only claimed. */
@@ -36,7 +36,7 @@ export interface AccountPage {
 /** Newest first. */
 export async function selectAccounts(db: Database, page: AccountPage): Promise<SealedAccount[]> {
   const { status, role, emailHmac, before } = page;
-  const conditions: Sql[] = [sql`1`];
+  const conditions: Sql[] = [sql`u.status <> 'erased'`];
   if (status !== null) conditions.push(sql`u.status = ${status}`);
   if (role !== null) conditions.push(sql`u.user_id IN (SELECT user_id FROM user_roles WHERE role = ${role})`);
   if (emailHmac !== null) {
@@ -51,7 +51,8 @@ export async function selectAccounts(db: Database, page: AccountPage): Promise<S
 }
 
 export async function selectAccount(db: Database, userId: string): Promise<SealedAccount | null> {
-  const rows = await db.query(sql`SELECT ${ACCOUNT_COLUMNS} FROM users u WHERE u.user_id = ${userId}`);
+  const rows = await db.query(sql`SELECT ${ACCOUNT_COLUMNS} FROM users u
+    WHERE u.user_id = ${userId} AND u.status <> 'erased'`);
   return rows[0] === undefined ? null : toSealedAccount(rows[0]);
 }
 

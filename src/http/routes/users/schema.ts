@@ -30,3 +30,18 @@ export const User = z
   })
   .meta({ id: 'User' });
 export const UserList = ListOf(User);
+
+export const EraseBody = z
+  .strictObject({ password: z.string().min(1).max(1_024).meta({ format: 'password' }).optional() })
+  .meta({ id: 'EraseAccount' });
+
+export const Erasure = z
+  .object({
+    job_id: z.string(),
+    job_token: z.string().meta({ description: 'Send as Job-Token when polling the job' }),
+    status: z.literal('pending'),
+    status_url: z.string(),
+  })
+  .meta({ id: 'Erasure' });
+
+export const Archive = z.any().meta({ type: 'string', format: 'binary' });
