@@ -9,7 +9,15 @@ import { finishedJob, jobById, makeDue, startTestWorker, type TestWorkerOptions 
 import type { Database, Row } from '../db/database.ts';
 import { sql } from '../db/sql.ts';
 import { AppError } from '../errors/app-error.ts';
-import { cancelJob, type EnqueueRequest, enqueueJob, GiveUp, type JobContext, RetryLater } from '../jobs/index.ts';
+import {
+  cancelJob,
+  type EnqueueRequest,
+  enqueueJob,
+  GiveUp,
+  type JobContext,
+  type JobHandler,
+  RetryLater,
+} from '../jobs/index.ts';
 
 const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
@@ -31,8 +39,13 @@ async function world() {
       await db.batch(job.statements);
       return job.jobId;
     },
-    async work(run: Run, options: Partial<TestWorkerOptions> = {}) {
-      const handlers = new Map([['work', { payload: z.record(z.string(), z.unknown()), run }]]);
+    async work(
+      run: Run,
+      { typeConcurrency, ...options }: Partial<TestWorkerOptions> & { typeConcurrency?: number } = {},
+    ) {
+      const handler: JobHandler = { payload: z.record(z.string(), z.unknown()), run: run as JobHandler['run'] };
+      if (typeConcurrency !== undefined) handler.concurrency = typeConcurrency;
+      const handlers = new Map([['work', handler]]);
       const worker = await startTestWorker({ db, url, handlers, ...options });
       workers.push(worker);
       return worker;
@@ -130,6 +143,37 @@ describe('a worker', () => {
     for (const id of ids) await finishedJob(db, id);
 
     expect(most).toBe(2);
+  });
+
+  test('does not keep asking for jobs of a type that has all its places taken', async () => {
+    const { db, enqueue, work } = await world();
+    const started = Promise.withResolvers<void>();
+    const mayEnd = Promise.withResolvers<void>();
+    const ids = [await enqueue(), await enqueue()];
+    let looks = 0;
+    const watched: Database = {
+      ...interceptBatches(db, (statements, run) => run(statements)),
+      query: (statement, options) => {
+        if (statement.text.includes('jobs_ready')) looks++;
+        return db.query(statement, options);
+      },
+    };
+    const run: Run = async () => {
+      started.resolve();
+      await mayEnd.promise;
+      return {};
+    };
+    await work(run, { db: watched, concurrency: 2, typeConcurrency: 1 });
+    await started.promise;
+
+    const before = looks;
+    const READS = 100;
+    for (let i = 0; i < READS; i++) await db.query(sql`SELECT 1`);
+
+    // One that does not wait looks about as often as the database answers.
+    expect(looks - before).toBeLessThan(READS / 4);
+    mayEnd.resolve();
+    for (const id of ids) expect(await finishedJob(db, id)).toMatchObject({ status: 'completed' });
   });
 });
 

@@ -127,7 +127,9 @@ export class JobRunner {
 
   async #look(): Promise<boolean> {
     const found = await selectRunnable(this.#deps.db, this.#deps.queues, [...this.#deps.handlers.keys()]);
-    const isWorthwhile = found.chores || found.lines.length > 0 || found.suspects.length > 0;
+    // Not what waits for a place of its type: to ask for it again and again would not bring its turn nearer.
+    const { lines, suspects } = this.#claimable(found);
+    const isWorthwhile = found.chores || lines.length > 0 || suspects.length > 0;
     this.#runnable = isWorthwhile ? found : null;
     this.#lookedAt = performance.now();
     return isWorthwhile;
@@ -183,21 +185,15 @@ export class JobRunner {
     return [rescueJobs(), promoteDueJobs()];
   }
 
-  /**
-   * A job that has crashed before runs with nothing beside it, so that it cannot take innocent ones with it again: it waits
-   * for the running ones, and nothing else is begun meanwhile. One that has a process of its own needs no such care.
-   */
   #claim(): { statement: Statement; asked: number; queues: string[] } | null {
     const { workerId } = this.#deps.lease;
     const runnable = this.#runnable;
     if (workerId === null || runnable === null || !this.#mayClaim()) return null;
-    const suspects = runnable.suspects.filter((line) => this.#mayBeginSuspect(line.jobType));
+    const { lines, suspects } = this.#claimable(runnable);
     if (suspects.length > 0) {
       // Asked for more than one, so that the next look tells whether there are others.
       return { statement: claimSuspect(workerId, suspects), asked: 2, queues: queuesOf(suspects) };
     }
-    const isDraining = runnable.suspects.some((line) => !this.#isIsolated(line.jobType));
-    const lines = isDraining ? [] : runnable.lines.filter((line) => this.#roomFor(line.jobType) > 0);
     if (lines.length === 0) {
       this.#runnable = null;
       return null;
@@ -206,6 +202,19 @@ export class JobRunner {
     const caps = new Map(lines.map(({ jobType }) => [jobType, this.#roomFor(jobType)]));
     const statement = claimJobs(workerId, lines, asked, { caps, rated: runnable.rated });
     return { statement, asked, queues: queuesOf(lines) };
+  }
+
+  /**
+   * What of it has a place now. A job that has crashed before runs with nothing beside it, so that it cannot take innocent
+   * ones with it again: it waits for the running ones, and nothing else is begun meanwhile. One that has a process of its
+   * own needs no such care.
+   */
+  #claimable({ lines, suspects }: Runnable): Pick<Runnable, 'lines' | 'suspects'> {
+    const isDraining = suspects.some((line) => !this.#isIsolated(line.jobType));
+    return {
+      suspects: suspects.filter((line) => this.#mayBeginSuspect(line.jobType)),
+      lines: isDraining ? [] : lines.filter((line) => this.#roomFor(line.jobType) > 0),
+    };
   }
 
   /** RETURNING has no order of its own. */
