@@ -17,7 +17,7 @@ CREATE TABLE jobs (
   fence INTEGER NOT NULL DEFAULT 0,               -- one more with every claim, never lowered
   attempts INTEGER NOT NULL DEFAULT 0,
   max_attempts INTEGER NOT NULL DEFAULT 5 CHECK (max_attempts >= 1),
-  crashes INTEGER NOT NULL DEFAULT 0,             -- times its worker died while it ran; from the first on it runs alone
+  crashes INTEGER NOT NULL DEFAULT 0,             -- times its process died while it ran; from the first on it has one to itself
   worker_id TEXT,
   cancel_at INTEGER,                              -- when cancelling was asked for
   unique_key TEXT,                                -- at most one live job has it

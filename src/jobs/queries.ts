@@ -162,7 +162,7 @@ export function claimJobs(
   return claimFrom(workerId, bestOf(found, sql`priority, vt, seq`, limit), rated);
 }
 
-/** One job that has crashed before, to be run with nothing beside it. */
+/** One job that has crashed before, to be run apart from all others. */
 export function claimSuspect(workerId: string, lines: readonly Line[]): Statement {
   const sources = lines.map(
     (line) => sql`SELECT * FROM (SELECT seq, priority FROM jobs j INDEXED BY jobs_suspect

@@ -5,6 +5,7 @@ import {
   type ClaimedJob,
   claimJobs,
   claimSuspect,
+  type Line,
   promoteDueJobs,
   type Runnable,
   releaseLost,
@@ -27,7 +28,7 @@ import type { WakeUp } from './wake-up.ts';
 export interface JobRunnerDependencies extends JobRunDependencies {
   lease: Lease;
   wakeUp: WakeUp;
-  /** Where the jobs of isolated types run; null: in this process, like all others. */
+  /** Where the jobs of isolated types and those that have crashed before run; null: in this process, like all others. */
   hosts: JobHostPool | null;
   /** Null: every queue. */
   queues: readonly string[] | null;
@@ -205,16 +206,15 @@ export class JobRunner {
   }
 
   /**
-   * What of it has a place now. A job that has crashed before runs with nothing beside it, so that it cannot take innocent
-   * ones with it again: it waits for the running ones, and nothing else is begun meanwhile. One that has a process of its
-   * own needs no such care.
+   * What of it has a place now. A job that has crashed before must not take innocent ones with it again: it runs in a
+   * process of its own, whatever its type. Without such processes it waits for the running ones, and nothing else is begun
+   * meanwhile.
    */
   #claimable({ lines, suspects }: Runnable): Pick<Runnable, 'lines' | 'suspects'> {
-    const isDraining = suspects.some((line) => !this.#isIsolated(line.jobType));
-    return {
-      suspects: suspects.filter((line) => this.#mayBeginSuspect(line.jobType)),
-      lines: isDraining ? [] : lines.filter((line) => this.#roomFor(line.jobType) > 0),
-    };
+    const hasRoom = (line: Line) => this.#roomFor(line.jobType) > 0;
+    if (this.#deps.hosts !== null) return { lines: lines.filter(hasRoom), suspects: suspects.filter(hasRoom) };
+    if (suspects.length > 0) return { lines: [], suspects: this.#running.size === 0 ? suspects : [] };
+    return { lines: lines.filter(hasRoom), suspects };
   }
 
   /** RETURNING has no order of its own. */
@@ -244,12 +244,10 @@ export class JobRunner {
 
   #newRun(job: ClaimedJob): Run {
     const { hosts, handlers, jobTimeoutMs } = this.#deps;
-    if (hosts === null || !this.#isIsolated(job.jobType)) return new JobRun(job, this.#deps);
-    return new HostedRun(job, { hosts, timeoutMs: handlers.get(job.jobType)?.timeoutMs ?? jobTimeoutMs });
-  }
-
-  #isIsolated(jobType: string): boolean {
-    return this.#deps.hosts !== null && this.#deps.handlers.get(jobType)?.isolated === true;
+    const handler = handlers.get(job.jobType);
+    const isHosted = job.crashes > 0 || handler?.isolated === true;
+    if (hosts === null || !isHosted) return new JobRun(job, this.#deps);
+    return new HostedRun(job, { hosts, timeoutMs: handler?.timeoutMs ?? jobTimeoutMs });
   }
 
   #giveBack(job: ClaimedJob): void {
@@ -296,11 +294,7 @@ export class JobRunner {
 
   #isAlone(): boolean {
     const [only] = this.#running.values();
-    return only !== undefined && only.job.crashes > 0 && !this.#isIsolated(only.job.jobType);
-  }
-
-  #mayBeginSuspect(jobType: string): boolean {
-    return this.#isIsolated(jobType) ? this.#roomFor(jobType) > 0 : this.#running.size === 0;
+    return this.#deps.hosts === null && only !== undefined && only.job.crashes > 0;
   }
 
   #freeSlots(): number {
