@@ -1,3 +1,6 @@
+export { type BackUpReport, backUp } from './backup/back-up.ts';
+export { type RestoreReport, restoreBackup } from './backup/restore.ts';
+export { assertRestoreFinished } from './backup/unfinished-restore.ts';
 export { databaseChecks, schemaIsCurrent } from './database-checks.ts';
 export { type Deleted, EXPIRING, type Swept, sweepExpired } from './expiry/sweep-expired.ts';
 export { fileChecks } from './file-checks.ts';

@@ -48,6 +48,8 @@ export const AUDIT_ACTIONS = [
   'document.removed',
   'content.expired',
   'quota.changed',
+  'backup.created',
+  'backup.restored',
 ] as const;
 
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];

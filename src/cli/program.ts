@@ -35,6 +35,8 @@ const LOCAL_COMMANDS = [
   ['migrate', 'bring the database to the schema of this version'],
   ['users', 'make, list, disable accounts; system roles; reset links'],
   ['keys', 'list and rotate the keys that sign access tokens'],
+  ['backup', 'copy the database and the stored files, also while the server runs'],
+  ['restore', 'put a backup into an empty DATA_DIR'],
   ['doctor', 'check the installation and its data'],
   ['config check', 'check the configuration and show what is in effect'],
 ] as const;

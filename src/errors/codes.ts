@@ -89,6 +89,7 @@ export const ERROR_CODES = {
 
   // Set-up
   config_invalid: { status: 500, title: 'The configuration is not valid', retryable: false },
+  backup_unusable: { status: 422, title: 'The backup cannot be restored', retryable: false },
   schema_mismatch: { status: 500, title: 'The database schema does not fit this version', retryable: false },
 } as const satisfies Record<string, { status: number; title: string; retryable: boolean }>;
 

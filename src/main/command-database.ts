@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { Secrets } from '../access/index.ts';
+import { assertRestoreFinished } from '../admin/index.ts';
 import type { Output } from '../cli/output.ts';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
@@ -17,6 +18,7 @@ export interface CommandAccess {
 /** Opens the database of the server for one command and closes it again. Throws `AppError` unless it is migrated. */
 export async function withDatabase(output: Output, work: (access: CommandAccess) => Promise<void>): Promise<void> {
   const config = readConfig();
+  await assertRestoreFinished(config.dataDir);
   const secrets = await openSecrets(config);
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const { database: db, warnings } = await openDatabase(databaseOptionsOf(config));

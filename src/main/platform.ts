@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { deriveSecrets, isWeakSecret, loadOrCreateSecret, type Secrets } from '../access/index.ts';
+import { assertRestoreFinished } from '../admin/index.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { type OpenDatabaseOptions, openDatabase } from '../db/open-database.ts';
@@ -30,6 +31,7 @@ export async function openPlatform(
   { isJson, config = readConfig() }: { isJson: boolean; config?: Config },
 ): Promise<Platform> {
   const log = createLogger({ level: config.logLevel, service, isJson });
+  await assertRestoreFinished(config.dataDir);
   await mkdir(config.dataDir, { recursive: true, mode: 0o700 });
   const databaseOptions = databaseOptionsOf(config);
   const { database, warnings } = await openDatabase(databaseOptions);

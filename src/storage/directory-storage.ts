@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { newId } from '../base/ids.ts';
@@ -18,21 +18,31 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
   await mkdir(incoming, { recursive: true, mode: 0o700 });
   await removeAbandoned(incoming);
 
+  async function store(key: string, content: Readable, maxBytes: number): Promise<StoredFile> {
+    const partial = join(incoming, newId());
+    try {
+      const { bytes, sha256 } = await writeCounted(content, partial, maxBytes);
+      await mkdir(join(root, dirname(key)), { recursive: true, mode: 0o700 });
+      await rename(partial, join(root, key));
+      return { key, bytes, sha256 };
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
+    }
+  }
+
   return {
-    async put(content, { maxBytes }) {
+    put(content, { maxBytes }) {
       const id = newId();
-      const partial = join(incoming, id);
       // The end of the id is random, its beginning is the time.
-      const key = `${id.slice(-2)}/${id}`;
-      try {
-        const { bytes, sha256 } = await writeCounted(content, partial, maxBytes);
-        await mkdir(join(root, id.slice(-2)), { recursive: true, mode: 0o700 });
-        await rename(partial, join(root, key));
-        return { key, bytes, sha256 } satisfies StoredFile;
-      } catch (error) {
-        await rm(partial, { force: true });
-        throw error;
-      }
+      return store(`${id.slice(-2)}/${id}`, content, maxBytes);
+    },
+
+    async putBack(key, content) {
+      const path = pathOf(root, key);
+      const stored = await store(key, content, Number.POSITIVE_INFINITY);
+      await syncDirectory(dirname(path));
+      return stored;
     },
 
     async open(key) {
@@ -92,6 +102,17 @@ async function writeCounted(content: Readable, path: string, maxBytes: number) {
   });
   await pipeline(content, counter, createWriteStream(path, { mode: 0o600, flush: true }));
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** Makes the names in it survive a loss of power. */
+async function syncDirectory(path: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 async function removeAbandoned(incoming: string): Promise<void> {

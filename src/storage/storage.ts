@@ -15,6 +15,11 @@ export interface Storage {
    * stays behind.
    */
   put(content: Readable, options: { maxBytes: number }): Promise<StoredFile>;
+  /**
+   * Stores a file of a backup again under the key that it had; it is on the disk when this ends. Throws `not_found` for a key
+   * that no storage makes. Where something goes wrong, there is no file of this key.
+   */
+  putBack(key: string, content: Readable): Promise<StoredFile>;
   /** Throws `not_found` when there is no such file. */
   open(key: string): Promise<Readable>;
   /** A path that other processes on this host may read, for the time of `use`. */
