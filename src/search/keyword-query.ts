@@ -12,14 +12,13 @@ const MAX_PHRASES = 8;
 const MAX_PHRASE_WORDS = 16;
 
 /**
- * A user's query as an FTS5 expression over text made by `segmentWords`: words OR-ed, since FTS5 would AND them and find
- * almost nothing; what stands in double quotes as a phrase. Every word is quoted, so no query is a syntax error and none
- * reaches FTS5's operators. Null when there is no word to search for.
+ * What a user's query asks for, as FTS5 expressions over text made by `segmentWords`: its words, and what stands in double
+ * quotes as phrases. Any of them may be found, since all of them together hardly ever are. Each is quoted, so no query is a
+ * syntax error and none reaches FTS5's operators. `[]` when there is no word to search for.
  */
-export function toFtsQuery(query: string): string | null {
+export function toFtsTerms(query: string): string[] {
   const { phrases, rest } = takePhrases(query.slice(0, MAX_QUERY_CHARS));
-  const terms = [...phrases, ...withoutStopWords(queryWords(rest))];
-  return terms.length === 0 ? null : terms.map(quote).join(' OR ');
+  return [...phrases, ...withoutStopWords(queryWords(rest))].map(quote);
 }
 
 function takePhrases(query: string): { phrases: string[]; rest: string } {

@@ -34,24 +34,88 @@ function metadataEquals(field: string, value: string | number | boolean): Sql {
       AND (m.type = w.type OR (m.type IN ('integer', 'real') AND w.type IN ('integer', 'real'))))`;
 }
 
-/** The best `limit` passages by BM25 of an FTS5 query. */
+/**
+ * The parameters of Okapi BM25 as FTS5 has them, and the length that a passage is measured by: a fixed one, since an average
+ * would have to be that of what the caller may see. 130 words are what the chunker makes of English prose.
+ */
+const K1 = 1.2;
+const B = 0.75;
+const USUAL_WORDS = 130;
+
+/** `k1 · (1 - b + b · length / usual length)` */
+function lengthPart(words: Sql, usualWords: number): Sql {
+  return sql`(${K1 * (1 - B)} + ${K1 * B} * ${words} / ${usualWords})`;
+}
+
+/**
+ * The best `limit` passages by BM25 of these FTS5 expressions, of which any may be found. How rare a term is counts among the
+ * passages that may be ranked: by FTS5's own `bm25()`, which counts in the whole index, scores and their order would tell
+ * what words the documents of others have, and how long they are. So its share of that is taken out again: `bm25()` is
+ * `idf · f · (k1 + 1) / (f + length part)`, and the same with a column weight that makes `f` boundless is `idf · (k1 + 1)`, so
+ * the two together give `f / (f + length part)`; FTS5 keeps the words of the row and of the index, which give the length
+ * part; and what is left is `f`, a whole number.
+ */
 export async function selectByWords(
   db: Database,
   subject: Subject,
   filters: SearchFilters,
-  ftsQuery: string,
+  terms: readonly string[],
   limit: number,
 ): Promise<Candidate[]> {
-  const rows = await db.query<{ version_id: string; ordinal: number; rank: number }>(
-    sql`WITH allowed AS MATERIALIZED (${allowedVersions(subject, filters)})
-      SELECT c.version_id, c.ordinal, bm25(chunk_words) AS rank
-      FROM chunk_words CROSS JOIN chunks c ON c.chunk_seq = chunk_words.rowid
-        CROSS JOIN allowed a ON a.version_id = c.version_id
-      WHERE chunk_words MATCH ${ftsQuery}
-      ORDER BY rank, c.chunk_seq LIMIT ${limit}`,
+  const averageWords = await selectAverageWords(db);
+  const rows = await db.query<{ version_id: string; ordinal: number; score: number }>(
+    sql`WITH allowed AS MATERIALIZED (${allowedVersions(subject, filters)}),
+      found AS MATERIALIZED (
+        SELECT t.key AS term, c.chunk_seq, bm25(chunk_words) / bm25(chunk_words, 1e12, 1e12) AS share,
+          ('0x' || hex(s.sz)) ->> '$' AS sizes
+        FROM json_each(${JSON.stringify(terms)}) t CROSS JOIN chunk_words ON chunk_words MATCH t.value
+          CROSS JOIN chunks c ON c.chunk_seq = chunk_words.rowid CROSS JOIN allowed a ON a.version_id = c.version_id
+          CROSS JOIN chunk_words_docsize s ON s.id = c.chunk_seq),
+      measured AS (SELECT *, ${wordsIn(sql`sizes`)} AS words FROM found),
+      counted AS MATERIALIZED (
+        SELECT term, chunk_seq, words, round(share / (1 - share) * ${lengthPart(sql`words`, averageWords)}) AS f
+        FROM measured),
+      passages AS MATERIALIZED (
+        SELECT sum(v.indexed_count) AS n FROM allowed a CROSS JOIN document_versions v ON v.version_id = a.version_id),
+      rarities AS MATERIALIZED (
+        SELECT term, ln(1 + (n - found_in + 0.5) / (found_in + 0.5)) AS idf
+        FROM (SELECT term, count(*) AS found_in FROM counted GROUP BY term), passages),
+      ranked AS (
+        SELECT chunk_seq, round(sum(idf * f * ${K1 + 1} / (f + ${lengthPart(sql`words`, USUAL_WORDS)})), 9) AS score
+        FROM counted CROSS JOIN rarities USING (term) GROUP BY chunk_seq ORDER BY score DESC, chunk_seq LIMIT ${limit})
+      SELECT c.version_id, c.ordinal, r.score FROM ranked r CROSS JOIN chunks c ON c.chunk_seq = r.chunk_seq
+      ORDER BY r.score DESC, r.chunk_seq`,
     { offThread: true },
   );
-  return rows.map((row) => ({ chunkId: chunkIdOf(row.version_id, row.ordinal), score: -row.rank }));
+  return rows.map((row) => ({ chunkId: chunkIdOf(row.version_id, row.ordinal), score: row.score }));
+}
+
+/**
+ * FTS5 keeps the sizes of a row's columns as varints: seven bits a byte, the eighth set where another byte follows. With the
+ * bytes as one number, and no column of 16,384 words, each byte counts 128 times or once.
+ */
+function wordsIn(sizes: Sql): Sql {
+  const words = (at: number) => sql`((${sizes} >> ${at}) & 127) * (1 + 127 * ((${sizes} >> ${at + 7}) & 1))`;
+  return sql`(${words(0)} + ${words(8)} + ${words(16)} + ${words(24)})`;
+}
+
+/** Of the rows of the whole index; a row that comes or goes meanwhile changes it too little to matter where `f` is rounded. */
+async function selectAverageWords(db: Database): Promise<number> {
+  const [averages] = await db.query<{ block: Uint8Array }>(sql`SELECT block FROM chunk_words_data WHERE id = 1`);
+  const [rows = 0, ...columns] = varintsIn(averages?.block ?? new Uint8Array());
+  return rows === 0 ? USUAL_WORDS : columns.reduce((sum, words) => sum + words, 0) / rows;
+}
+
+function varintsIn(bytes: Uint8Array): number[] {
+  const numbers: number[] = [];
+  let number = 0;
+  for (const byte of bytes) {
+    number = number * 128 + (byte & 127);
+    if (byte > 127) continue;
+    numbers.push(number);
+    number = 0;
+  }
+  return numbers;
 }
 
 /** Rows of packed vectors that may be scanned, as their row numbers. */

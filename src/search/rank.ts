@@ -3,7 +3,7 @@ import { AppError } from '../errors/app-error.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import { meteredEmbedding } from '../quotas/index.ts';
 import { fuseWeighted } from './fusion.ts';
-import { toFtsQuery } from './keyword-query.ts';
+import { toFtsTerms } from './keyword-query.ts';
 import { hasDocumentsWithoutVectors, selectByWords, selectPassages, selectVectorRows } from './queries.ts';
 import { queryVector } from './query-vector.ts';
 import type {
@@ -96,9 +96,9 @@ async function rankAndRead(
 }
 
 async function rankByWords(deps: SearchDependencies, request: SearchRequest): Promise<Candidate[]> {
-  const ftsQuery = toFtsQuery(request.query);
-  if (ftsQuery === null) return [];
-  return selectByWords(deps.db, request.subject, request.filters, ftsQuery, LIST_LENGTH);
+  const terms = toFtsTerms(request.query);
+  if (terms.length === 0) return [];
+  return selectByWords(deps.db, request.subject, request.filters, terms, LIST_LENGTH);
 }
 
 async function rankByMeaning(

@@ -29,7 +29,7 @@ afterAll(() => library.close());
 
 function expectSame(about: string, actual: unknown, expected: unknown): void {
   comparisons++;
-  expect({ about, is: actual }).toEqual({ about, is: expected });
+  expect(actual, about).toEqual(expected);
 }
 
 interface Present extends Asker {

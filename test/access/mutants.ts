@@ -56,7 +56,7 @@ function comparisonsIn(directory: string): string | null {
   if (run.status === 0) return null;
   const output = run.stdout + run.stderr;
   // A mutant that cannot be loaded would be a mistake in the list, not a find.
-  const found = /Property failed after (\d+) tests?[\s\S]*?"about": "([^"]+)"/.exec(output);
+  const found = /Property failed after (\d+) tests?[\s\S]*?AssertionError: (.+?): expected /.exec(output);
   if (found === null) throw new Error(`Failed otherwise than by a comparison:\n${output}`);
   return `${found[2]}, in world ${found[1]} of its round`;
 }

@@ -26,8 +26,7 @@ export interface Product {
   reads(subject: Subject): Promise<Record<string, number[]>>;
 }
 
-/** More than there are passages, so that nothing is missing for want of room. */
-const LIMIT = 50;
+const PASSAGES_PER_DOCUMENT = 2;
 const EVERYTHING = {
   groupId: null,
   ownerId: null,
@@ -86,8 +85,10 @@ export function createProduct(library: Library, embeddingModel: FakeEmbeddingMod
       return (ended!.code ?? ended!.status) as 'completed';
     },
     async reads(subject) {
-      const request = { subject, query: 'common words', limit: LIMIT, filters: {} };
       const ids = new Set(await selectVisibleIds(db, subject, documentIds));
+      // As many as there are to be seen: a foreign one in a ranking would take the place of one of them.
+      const limit = Math.max(1, ids.size * PASSAGES_PER_DOCUMENT);
+      const request = { subject, query: 'common words', limit, filters: {} };
       const passages = await selectPassages(db, subject, library.chunkIds);
       const chunks = await Promise.all(
         documentIds.map((id) => selectChunks(db, subject, id, { afterOrdinal: -1, limit: 10 })),
