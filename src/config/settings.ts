@@ -309,6 +309,21 @@ export const SETTINGS = {
     'info',
     'Least severe log lines that are written.',
   ),
+
+  METRICS: flag(true, 'Measures and serves metrics for Prometheus at /metrics.'),
+  METRICS_TOKEN: make(
+    z.string().trim().min(16, 'must have 16 characters or more').nullable().default(null),
+    'text of 16 characters or more',
+    '',
+    'Bearer token for /metrics. Without it only this machine may read them, and nobody behind TRUST_PROXY.',
+    true,
+  ),
+  WORKER_METRICS_PORT: optionalInteger(
+    1,
+    65_535,
+    'port',
+    'Port at HOST on which a worker that `anyrag up` has not started serves its own metrics.',
+  ),
 } satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

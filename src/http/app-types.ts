@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Scope, Subject, SystemRole } from '../access/index.ts';
+import type { ErrorCode } from '../errors/codes.ts';
 
 /**
  * Who may call a route. Every route names one in its `config.access`; a route without refuses to register, so forgetting
@@ -10,6 +11,8 @@ import type { Scope, Subject, SystemRole } from '../access/index.ts';
 export type RouteAccess =
   /** Credentials are not looked at. */
   | { kind: 'open' }
+  /** Callers on this machine, and whoever has METRICS_TOKEN: the handler decides. */
+  | { kind: 'metrics' }
   /** Users, and guests where ALLOW_GUEST_READ is on. An API key needs the scope. */
   | { kind: 'read'; scope: Scope }
   /** Users, and guests where ALLOW_GUEST_INGESTION is on. An API key needs the scope `ingest`. */
@@ -29,6 +32,8 @@ declare module 'fastify' {
     /** Set before the handler runs, except on `open` routes, where reading it throws. */
     subject: Subject;
     traceId: string;
+    /** Of the problem that the answer is; null when it is none. */
+    problemCode: ErrorCode | null;
   }
 }
 

@@ -7,12 +7,14 @@ import { AppError } from '../errors/app-error.ts';
 import type { IngestionRules } from '../ingestion/index.ts';
 import type { Storage } from '../storage/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { type Metrics, NO_METRICS } from '../telemetry/metrics.ts';
 import type { App } from './app-types.ts';
 import { answerClientError } from './client-error.ts';
 import { completeSchemas, describeApi } from './openapi.ts';
 import { limitBodyTime } from './plugins/limit-body-time.ts';
 import { limitRates } from './plugins/limit-rates.ts';
 import { RefusalLimit } from './plugins/limit-refusals.ts';
+import { measureRequest, measureRequests } from './plugins/measure-requests.ts';
 import { type AccessRules, requireAccess } from './plugins/require-access.ts';
 import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests.ts';
 import { sendNotFound, sendProblem } from './problem.ts';
@@ -23,6 +25,7 @@ import { groupRoutes } from './routes/groups/routes.ts';
 import { healthRoutes, type ReadinessChecks } from './routes/health/routes.ts';
 import { ingestRoutes } from './routes/ingest/routes.ts';
 import { jobRoutes } from './routes/jobs/routes.ts';
+import { type MetricsExport, metricsRoutes } from './routes/metrics/routes.ts';
 import { policyRoutes } from './routes/policies/routes.ts';
 import { queueRoutes } from './routes/queues/routes.ts';
 import { quotaRoutes } from './routes/quotas/routes.ts';
@@ -49,6 +52,8 @@ export interface AppDependencies {
   trustProxy: readonly string[];
   /** Aborts when the server begins to stop. */
   stopping: AbortSignal;
+  /** Undefined: nothing is measured. */
+  metrics?: { recorder: Metrics; export: MetricsExport };
 }
 
 /** Small JSON bodies: what is long is uploaded. */
@@ -61,6 +66,7 @@ const MAX_FIELD_BYTES = 65_536;
 
 /** The whole API without a port, so that tests can inject requests. */
 export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> {
+  const recorder = deps.metrics?.recorder ?? NO_METRICS;
   const server = Fastify({
     loggerInstance: deps.log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
@@ -76,6 +82,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => {
       beginTrace(request, reply as never);
+      measureRequest(recorder, request, reply as never);
       sendProblem(error, request, reply as never);
     },
   });
@@ -89,6 +96,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
   readJson(app);
 
   traceRequests(app);
+  if (deps.metrics !== undefined) measureRequests(app, recorder);
   await app.register(helmet, {
     // Plain HTTP on loopback and behind a proxy is how anyrag runs; this directive would break its page there.
     contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } },
@@ -111,6 +119,10 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     requireAccess(routes, deps.access, (request) => refusals?.count(request));
     if (deps.ratePerMinute !== null) await limitRates(routes, { perMinute: deps.ratePerMinute });
     healthRoutes(routes, deps.checks);
+    metricsRoutes(routes, {
+      metrics: deps.metrics?.export ?? null,
+      onRefused: (request) => refusals?.count(request),
+    });
     authRoutes(routes, deps.auth);
     ingestRoutes(routes, { ...deps, db: deps.answers.db });
     jobRoutes(routes, { db: deps.answers.db, stopping: deps.stopping });

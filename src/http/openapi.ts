@@ -69,6 +69,7 @@ function securityOf(access: RouteAccess | undefined): Record<string, string[]>[]
     case 'read':
     case 'ingest':
     case 'job':
+    case 'metrics':
       return [BEARER, NO_CREDENTIALS];
     default:
       return [BEARER];

@@ -28,6 +28,7 @@ const FRAMEWORK_CODES: Record<string, ErrorCode> = {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toAppError(error);
   const { status } = ERROR_CODES[problem.code];
+  request.problemCode = problem.code;
   // Whoever leaves while a model is at work stops it; that is no failure.
   const hasLeft = reply.raw.destroyed && error instanceof Error && error.name === 'AbortError';
   if (status >= 500 && !hasLeft) request.log.error({ event: 'http.request_failed', err: error }, 'the request failed');

@@ -11,6 +11,8 @@ import { closeGracefully } from '../http/close-gracefully.ts';
 import { ingestionRules, outboundRules } from '../ingestion/index.ts';
 import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
 import { createTokenMeter } from '../quotas/index.ts';
+import { renderMetrics } from '../telemetry/prometheus.ts';
+import { createMetrics, metricsAccessOf } from './metrics.ts';
 import { chatSettings, embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
 import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets } from './platform.ts';
@@ -28,6 +30,7 @@ async function main({ isJson }: Output): Promise<void> {
   const cache = new Cache({ db, log });
   const rules = ingestionRules(config);
   const stopping = new AbortController();
+  const metrics = createMetrics(config, log);
   const app = await buildApp({
     log,
     version: JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version,
@@ -69,6 +72,15 @@ async function main({ isJson }: Output): Promise<void> {
     ratePerMinute: config.rateLimits ? config.rateLimitPerMinute : null,
     trustProxy: config.trustProxy,
     stopping: stopping.signal,
+    ...(metrics !== null && {
+      metrics: {
+        recorder: metrics,
+        export: {
+          access: metricsAccessOf(config),
+          render: async (format) => renderMetrics([{ process: 'api', metrics: await metrics.snapshot() }], format),
+        },
+      },
+    }),
   });
   logTrustInAddresses(config, log);
   const url = await app.listen({ host: config.host, port: config.port });

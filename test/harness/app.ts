@@ -16,6 +16,7 @@ import type { Mailer } from '../../src/mail/index.ts';
 import type { ChatModel, EmbeddingModel } from '../../src/providers/index.ts';
 import { createTokenMeter } from '../../src/quotas/index.ts';
 import { openDirectoryStorage } from '../../src/storage/index.ts';
+import { PrometheusMetrics, renderMetrics } from '../../src/telemetry/prometheus.ts';
 import { createHandlers } from '../../src/worker/handlers.ts';
 import { accountDependencies, TEST_PASSWORD } from './accounts.ts';
 import { type Contract, createContract } from './contract.ts';
@@ -78,6 +79,8 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+export const TEST_METRICS_TOKEN = 'token-of-the-metrics';
+
 let users = 0;
 
 /** The real application on a migrated database and a storage of its own, without a port until `listen` is called. */
@@ -105,6 +108,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     config,
   );
   const logLines: string[] = [];
+  const recorder = new PrometheusMetrics({ onFailed: (error) => logLines.push(String(error)) });
   const stopping = new AbortController();
   const access = {
     allowGuestRead: options.allowGuestRead ?? false,
@@ -133,6 +137,13 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     ratePerMinute: options.ratePerMinute ?? null,
     trustProxy: options.trustProxy ?? [],
     stopping: stopping.signal,
+    metrics: {
+      recorder,
+      export: {
+        access: { token: TEST_METRICS_TOKEN, isBehindProxy: options.trustProxy !== undefined },
+        render: async (format) => renderMetrics([{ process: 'api', metrics: await recorder.snapshot() }], format),
+      },
+    },
   };
   const app = await buildApp({ ...deps, ...options.change?.(deps) });
   await app.ready();

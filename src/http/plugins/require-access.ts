@@ -22,7 +22,7 @@ export function requireAccess(app: App, rules: AccessRules, onRefused: (request:
   });
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access;
-    if (access === undefined || access.kind === 'open') return;
+    if (access === undefined || access.kind === 'open' || access.kind === 'metrics') return;
     try {
       request.subject = await subjectOf(request, access, rules);
     } catch (error) {

@@ -17,6 +17,7 @@ export function requestIdOf(headers: Record<string, unknown>): string {
 /** Gives each request a trace that its log lines, jobs and answers carry, and writes one line when it is answered. */
 export function traceRequests(app: App): void {
   app.decorateRequest('traceId', '');
+  app.decorateRequest('problemCode', null);
   app.addHook('onRequest', (request, reply, done) => activeTrace.run(beginTrace(request, reply), done));
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'not_found';
