@@ -1,6 +1,7 @@
 import { LEVELS, roleInGroup, type Scope, type Subject, type SystemRole } from '../access/index.ts';
 import { type Database, requireThat } from '../db/database.ts';
 import { now, type Row, type Statement, sql } from '../db/sql.ts';
+import { deleteTransfersOf, endSharesOfDocumentsOf } from '../documents/index.ts';
 import type { ApiKey } from './api-key.ts';
 import type { EmailState, GroupMembership, SealedUser } from './user.ts';
 
@@ -301,7 +302,8 @@ export function proveEmail(userId: string): Statement {
 
 /**
  * Takes from an unproven account everything that whoever made it could come back with, for the one who has proven the
- * address; nothing happens to other accounts. To be run before the proof is written. What the account owns stays.
+ * address; nothing happens to other accounts. To be run before the proof is written. What the account owns stays, but nobody
+ * else sees it any more: adding the same source again would put what is new into a document that its first maker has shared.
  */
 export function reclaimAccount(userId: string): Statement[] {
   const unproven = sql`(SELECT user_id FROM users WHERE user_id = ${userId} AND email_state = 'unproven')`;
@@ -315,6 +317,8 @@ export function reclaimAccount(userId: string): Statement[] {
     sql`DELETE FROM sign_in_codes WHERE user_id IN ${unproven}`,
     sql`DELETE FROM resource_shares WHERE grantee_user_id IN ${unproven}`,
     sql`DELETE FROM group_memberships WHERE user_id IN ${unproven}`,
+    endSharesOfDocumentsOf(unproven),
+    ...deleteTransfersOf(unproven),
     // Changes a row where there was anything to do, for the entry in the audit log.
     sql`UPDATE users SET updated_at = ${now} WHERE user_id IN ${unproven}`,
   ];

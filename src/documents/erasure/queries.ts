@@ -1,4 +1,4 @@
-import { literal, type Statement, sql } from '../../db/sql.ts';
+import { literal, type Sql, type Statement, sql } from '../../db/sql.ts';
 
 /** What one call touches, so that no transaction grows long, however large a document is. */
 const DOCUMENTS = 20;
@@ -8,16 +8,18 @@ const ROWS = 200;
 const MERGE_PAGES = 200;
 
 /** Nobody but its owner sees any of it from then on. */
-export function endSharesOfDocumentsOf(userId: string): Statement {
+export function endSharesOfDocumentsOf(userId: Sql | string): Statement {
+  const id = typeof userId === 'string' ? sql`${userId}` : userId;
   return sql`DELETE FROM resource_shares WHERE resource_type = 'document'
-    AND resource_id IN (SELECT document_id FROM documents WHERE owner_id = ${userId})`;
+    AND resource_id IN (SELECT document_id FROM documents WHERE owner_id = ${id})`;
 }
 
 /** By the user and to them. */
-export function deleteTransfersOf(userId: string): Statement[] {
+export function deleteTransfersOf(userId: Sql | string): Statement[] {
+  const id = typeof userId === 'string' ? sql`${userId}` : userId;
   return [
-    sql`DELETE FROM document_transfers WHERE from_user_id = ${userId}`,
-    sql`DELETE FROM document_transfers WHERE to_user_id = ${userId}`,
+    sql`DELETE FROM document_transfers WHERE from_user_id = ${id}`,
+    sql`DELETE FROM document_transfers WHERE to_user_id = ${id}`,
   ];
 }
 
