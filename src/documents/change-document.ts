@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { jobOrigin, LEVELS, type Subject } from '../access/index.ts';
+import { jobOrigin, LEVELS, type Level, type Subject } from '../access/index.ts';
 import { recordAudit } from '../audit/index.ts';
 import type { Database } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
@@ -18,7 +18,7 @@ import {
 
 /**
  * Changes what the caller may write, with personal data masked where that applies to the document. A new title is also put
- * into the word index, by a job. Throws not_found, forbidden, expiry_in_the_past.
+ * into the word index, by a job. When it expires is for its owner to say. Throws not_found, forbidden, expiry_in_the_past.
  */
 export async function changeDocument(
   { db, piiPolicy }: { db: Database; piiPolicy: PiiPolicy },
@@ -38,7 +38,7 @@ export async function changeDocument(
           uniqueKey: `reindex:${documentId}:${hashOfTitle(documentId, change.title)}`,
         }).statements;
   await db.batch([
-    ...requireLevel(subject, documentId, LEVELS.write),
+    ...requireLevel(subject, documentId, levelFor(change)),
     ...requireFutureExpiry(change.expiresAt ?? null),
     updateDocument(documentId, change),
     ...reindex,
@@ -59,6 +59,11 @@ export async function removeDocument({ db }: { db: Database }, subject: Subject,
     cancelIngestionOf(documentId),
     deleteDocument(documentId),
   ]);
+}
+
+/** An expiry of a moment from now would delete the document, which is its owner's to do. */
+function levelFor({ expiresAt }: DocumentChange): Level {
+  return expiresAt === undefined ? LEVELS.write : LEVELS.owner;
 }
 
 /** The job may be somebody else's and outlive the document, so it must not hold the title. */

@@ -5,9 +5,13 @@ import type { Transfer } from './transfer.ts';
 
 const TRANSFER_MS = 7 * 86_400_000;
 
-/** Transfers aliased `t`, of documents aliased `d`, that can still be accepted. */
+/**
+ * Transfers aliased `t`, of documents aliased `d`, that can still be accepted. Not those of a disabled account: whoever got
+ * into it may have offered everything to themselves before it was disabled.
+ */
 const isOpen = sql`(t.expires_at > ${now} AND d.owner_id = t.from_user_id
-  AND (d.expires_at IS NULL OR d.expires_at > ${now}))`;
+  AND (d.expires_at IS NULL OR d.expires_at > ${now})
+  AND EXISTS (SELECT 1 FROM users o WHERE o.user_id = t.from_user_id AND o.status = 'active'))`;
 
 /**
  * Nothing is being made of the document: a job acts with the rights of who asked for it, and would stop halfway when those are

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDocument, shareDocument } from '../../../../test/factories.ts';
+import { createDocument, disableUser, shareDocument } from '../../../../test/factories.ts';
 import { createTestApp, type TestApp, type TestUser } from '../../../../test/harness/app.ts';
 import { now, sql } from '../../../db/sql.ts';
 
@@ -34,6 +34,21 @@ const decline = (id: string, as = grace) => codeOf(send('POST', `/documents/${id
 const publish = (id: string, as: TestUser = ada) => send('POST', `/documents/${id}/publish`, as);
 const permissions = async (id: string, as: TestUser | undefined) =>
   (await send('GET', `/documents/${id}`, as)).json().permissions ?? [];
+
+describe('when a document expires', () => {
+  test.each(['write', 'manage'] as const)('is not for who has %s to say, since it could be now', async (permission) => {
+    const id = await newDocument();
+    await shareDocument(api.db, id, { userId: grace.userId }, { level: permission === 'write' ? 2 : 3 });
+    const expires_at = '2100-01-01T00:00:00Z';
+    expect(await codeOf(send('PATCH', `/documents/${id}`, grace, { title: 'New', expires_at }))).toBe('forbidden');
+    expect(await codeOf(send('PATCH', `/documents/${id}`, grace, { expires_at: null }))).toBe('forbidden');
+    expect(await codeOf(send('PATCH', `/documents/${id}`, grace, { title: 'New' }))).toBe(200);
+    expect((await send('PATCH', `/documents/${id}`, ada, { expires_at })).json()).toMatchObject({
+      title: 'New',
+      expires_at: '2100-01-01T00:00:00.000Z',
+    });
+  });
+});
 
 describe('handing a document over', () => {
   test('changes nothing until the other accepts, and then the old owner keeps nothing', async () => {
@@ -99,6 +114,15 @@ describe('handing a document over', () => {
     await offer(id);
     await api.execute(change(id));
     expect(await accept(id)).toBe('not_found');
+    expect((await send('GET', '/transfers', grace)).json().items).toEqual([]);
+  });
+
+  test('is refused when whoever offered it has been disabled', async () => {
+    const owner = await api.registerUser();
+    const { documentId } = await createDocument(api.db, { ownerId: owner.userId });
+    await offer(documentId, grace, owner);
+    await api.execute(disableUser(owner.userId));
+    expect(await accept(documentId)).toBe('not_found');
     expect((await send('GET', '/transfers', grace)).json().items).toEqual([]);
   });
 
