@@ -104,7 +104,8 @@ CREATE TABLE job_queues (
 CREATE TABLE job_lanes (
   queue TEXT NOT NULL REFERENCES job_queues (queue) ON DELETE CASCADE,
   tenant TEXT NOT NULL,
-  last_vt INTEGER NOT NULL,
+  last_vt INTEGER NOT NULL,                       -- of new jobs
+  again_vt INTEGER NOT NULL DEFAULT 0,            -- of those that come into line later: as a retry, or when they are due
   weight INTEGER NOT NULL DEFAULT 1 CHECK (weight BETWEEN 1 AND 1000),
   PRIMARY KEY (queue, tenant)
 ) STRICT, WITHOUT ROWID;
@@ -196,6 +197,19 @@ END;
 CREATE TRIGGER jobs_limited_removed AFTER DELETE ON jobs
   WHEN old.limit_key IS NOT NULL AND old.finished_at IS NULL BEGIN
   INSERT INTO job_admission VALUES (old.limit_key, old.limit_max);
+END;
+
+-- A job that comes into line when its time has come, or on somebody's wish after its end, takes a turn like a new one: with
+-- the tag it had before, thousands of retries would go ahead of everybody. These tags are counted apart from those of new
+-- jobs, or a retry would wait for all that its tenant has added since. 1000 is the step of a new job as well.
+CREATE TRIGGER jobs_turn_again AFTER UPDATE OF wait ON jobs
+  WHEN new.status = 'pending' AND (old.finished_at IS NOT NULL OR old.wait = 'time' AND new.wait IS NOT 'time') BEGIN
+  INSERT INTO job_lanes (queue, tenant, last_vt, again_vt)
+    VALUES (new.queue, new.tenant, 0, (SELECT vt FROM job_queues WHERE queue = new.queue) + 1000)
+    ON CONFLICT DO UPDATE SET
+      again_vt = max(again_vt, (SELECT vt FROM job_queues WHERE queue = new.queue)) + 1000 / weight;
+  UPDATE jobs SET vt = (SELECT again_vt FROM job_lanes WHERE queue = new.queue AND tenant = new.tenant)
+    WHERE seq = new.seq;
 END;
 
 -- A start uses up its place in the rate, in the statement that starts it.

@@ -3,6 +3,11 @@ import { createTestDatabase } from '../../test/harness/database.ts';
 import { queueOn, type TestQueue } from '../../test/harness/queue.ts';
 import type { Database } from '../db/database.ts';
 import { sql } from '../db/sql.ts';
+import { reviveJobs } from './control/queries.ts';
+import type { Outcome } from './job.ts';
+import { settleJobs } from './queries.ts';
+
+const ERROR = { code: 'job_failed', message: '', retryable: true } as const;
 
 let db: Database;
 let queue: TestQueue;
@@ -72,6 +77,52 @@ describe('20: tenants take turns', () => {
 
     expect(countOf('A', seen)).toBeGreaterThanOrEqual(19);
     expect(countOf('B', seen)).toBeGreaterThanOrEqual(19);
+  });
+
+  test.each([
+    ["on somebody's wish", { kind: 'failed', error: ERROR }],
+    ['after an attempt that has failed', { kind: 'retry', error: ERROR, delayMs: 60_000 }],
+    ['later, without a fault', { kind: 'released', delayMs: 60_000 }],
+  ] as [string, Outcome][])('jobs that run again %s come by turns as well', async (_, outcome) => {
+    await enqueueFor('A', 100);
+    const jobs = await queue.claim('w', 100);
+    await queue.run(...settleJobs(jobs.map((job) => ({ job, outcome }))));
+    await enqueueFor('B', 20);
+    await work(10, 1);
+    await queue.run(reviveJobs(jobs.map(({ seq }) => seq)));
+    await queue.passTime();
+
+    const seen = await work(40, 1);
+
+    const untilDone = seen.slice(0, seen.lastIndexOf('B') + 1);
+    expect(countOf('B', untilDone)).toBe(10);
+    expect(countOf('A', untilDone)).toBeLessThanOrEqual(12);
+  });
+
+  test('a job that runs again does not wait for all that its tenant has added since', async () => {
+    const again = await queue.enqueue({ tenant: 'A', payload: { tenant: 'again' } });
+    const [job] = await queue.claim('w', 1);
+    expect(job!.jobId).toBe(again);
+    await queue.settle(job!, { kind: 'retry', error: ERROR, delayMs: 60_000 });
+    await enqueueFor('A', 100);
+    await queue.passTime();
+
+    expect(await work(3, 1)).toContain('again');
+  });
+
+  test('jobs for later use up no turns until their time has come', async () => {
+    await queue.enqueueAll(
+      Array.from({ length: 100 }, () => ({ tenant: 'A', delayMs: 60_000, payload: { tenant: 'A' } })),
+    );
+    await enqueueFor('B', 30);
+    await enqueueFor('A', 1);
+    expect(await work(3, 1)).toContain('A');
+
+    await queue.passTime();
+    const seen = await work(20, 1);
+
+    expect(countOf('A', seen)).toBeGreaterThanOrEqual(9);
+    expect(countOf('B', seen)).toBeGreaterThanOrEqual(9);
   });
 
   test('one with three times the weight gets three times the turns', async () => {

@@ -11,7 +11,7 @@ const MAINTENANCE_BATCH = 500;
 const MAX_INLINE_CHARS = 2_048;
 /** A job that is snoozed for ever would grow for ever; its end is always recorded. */
 const MAX_TIMELINE_CHARS = 8_192;
-/** What one job moves its tenant's tag on, divided by the tenant's weight. */
+/** What one job moves its tenant's tag on, divided by the tenant's weight. The trigger jobs_turn_again has it as well. */
 const FAIR_STEP = 1_000;
 
 export interface NewJob {
@@ -42,27 +42,33 @@ export interface NewJob {
 export function insertJob(job: NewJob): Statement[] {
   const payload = JSON.stringify(job.payload);
   const isLarge = payload.length > MAX_INLINE_CHARS;
-  const wait = job.delayMs > 0 ? 'time' : job.limit !== null ? 'key' : job.rate !== null ? 'rate' : null;
+  const isForLater = job.delayMs > 0;
+  const wait = isForLater ? 'time' : job.limit !== null ? 'key' : job.rate !== null ? 'rate' : null;
   return [
     ...(job.queue === 'default'
       ? []
       : [sql`INSERT INTO job_queues (queue) VALUES (${job.queue}) ON CONFLICT DO NOTHING`]),
-    sql`INSERT INTO job_lanes (queue, tenant, last_vt)
-      VALUES (${job.queue}, ${job.tenant}, (SELECT vt FROM job_queues WHERE queue = ${job.queue}) + ${literal(FAIR_STEP)})
-      ON CONFLICT DO UPDATE SET last_vt = ${literal(FAIR_STEP)} / weight
-        + max(last_vt, (SELECT vt FROM job_queues WHERE queue = ${job.queue}))`,
+    ...(isForLater ? [] : [takeTurn(job)]),
     ...(job.rate === null ? [] : [upsertRate(job.rate)]),
     sql`INSERT INTO jobs (job_id, job_type, queue, tenant, payload, owner_id, via, level_cap, group_id, trace, poll_token_hash,
         priority, max_attempts, unique_key, limit_key, limit_max, rate_key, parent_id, vt, wait, run_at, timeline, created_at, updated_at)
       VALUES (${job.jobId}, ${job.jobType}, ${job.queue}, ${job.tenant}, ${isLarge ? null : payload}, ${job.ownerId},
         ${job.via}, ${job.levelCap}, ${job.groupId}, ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts},
         ${job.uniqueKey}, ${job.limit?.key ?? null}, ${job.limit?.max ?? null}, ${job.rate?.key ?? null}, ${job.parentId},
-        (SELECT last_vt FROM job_lanes WHERE queue = ${job.queue} AND tenant = ${job.tenant}),
+        ${isForLater ? 0 : sql`(SELECT last_vt FROM job_lanes WHERE queue = ${job.queue} AND tenant = ${job.tenant})`},
         ${wait}, ${now} + ${job.delayMs}, ${entry('enqueued', sql`NULL`)}, ${now}, ${now})
       ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND status IN ('pending', 'processing') DO NOTHING
       ON CONFLICT (job_id) DO NOTHING`,
     ...(isLarge ? [insertBlob(job.jobId, payload)] : []),
   ];
+}
+
+/** A job for later takes its turn when its time has come: the trigger jobs_turn_again sees to it. */
+function takeTurn({ queue, tenant }: NewJob): Statement {
+  return sql`INSERT INTO job_lanes (queue, tenant, last_vt)
+    VALUES (${queue}, ${tenant}, (SELECT vt FROM job_queues WHERE queue = ${queue}) + ${literal(FAIR_STEP)})
+    ON CONFLICT DO UPDATE SET last_vt = ${literal(FAIR_STEP)} / weight
+      + max(last_vt, (SELECT vt FROM job_queues WHERE queue = ${queue}))`;
 }
 
 function upsertRate(rate: NonNullable<NewJob['rate']>): Statement {

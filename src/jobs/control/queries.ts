@@ -218,7 +218,7 @@ export function expireResults(): Statement[] {
 /** Tenants whose last turn is behind the queue's: a new job of theirs would start from the queue's turn anyway. */
 export function pruneLanes(): Statement {
   return sql`DELETE FROM job_lanes WHERE (queue, tenant) IN (SELECT l.queue, l.tenant FROM job_lanes l
-      JOIN job_queues q ON q.queue = l.queue WHERE l.weight = 1 AND l.last_vt <= q.vt LIMIT ${literal(SLICE)})
+      JOIN job_queues q ON q.queue = l.queue WHERE l.weight = 1 AND max(l.last_vt, l.again_vt) <= q.vt LIMIT ${literal(SLICE)})
     RETURNING tenant`;
 }
 
