@@ -372,53 +372,6 @@ describe('lists, searches and single reads', () => {
   });
 });
 
-describe('two tenants whose documents are the same', () => {
-  const TEXTS = ['Otters sleep in rafts of kelp.', 'Herons fish at dawn, otters at dusk.', 'A kelp forest feeds many.'];
-  const FOREIGN = [
-    'Otters otters otters everywhere.',
-    'Kelp for sale, cheap kelp.',
-    'otters and herons and kelp and dusk',
-  ];
-
-  test('get the same answers, whatever foreign documents there are beside them', async () => {
-    const alone = await tenantAnswers([]);
-    const crowded = await tenantAnswers(FOREIGN);
-    expect(crowded).toEqual(alone);
-  });
-
-  /**
-   * Ids and times are taken out. Scores are too: BM25 counts in how many passages of the whole index a word occurs, foreign
-   * ones included, so a score (and with it the order of near ties) may still tell that others use a word.
-   */
-  async function tenantAnswers(foreign: string[]) {
-    const world = await createTestApp();
-    const [tenant, other] = [await world.registerUser(), await world.registerUser()];
-    for (const [index, text] of foreign.entries()) await world.ingestText(other, { text, title: `Foreign ${index}` });
-    for (const [index, text] of TEXTS.entries()) await world.ingestText(tenant, { text, title: `Own ${index}` });
-    const answers = [];
-    for (const query of ['otters', 'kelp', 'dusk', 'sale', 'everywhere']) {
-      for (const mode of ['keyword', 'hybrid', 'knowledge']) {
-        const response = await world.inject({ method: 'POST', url: `/search/${mode}`, as: tenant, payload: { query } });
-        const { results, answer, citations } = response.json();
-        const texts = results.map(({ title, text }: Record<string, string>) => `${title}: ${text}`).sort();
-        answers.push({
-          query,
-          mode,
-          texts,
-          answer,
-          quotes: citations?.map(({ quote }: { quote: string }) => quote).sort(),
-        });
-      }
-    }
-    const listed = (await world.inject({ url: '/documents', as: tenant })).json();
-    const titles = listed.items.map(({ title, chunks, status }: Record<string, unknown>) => [title, chunks, status]);
-    const page = (await world.inject({ url: '/documents?limit=3', as: tenant })).json();
-    const jobs = (await world.inject({ url: '/jobs', as: tenant })).json().items.length;
-    await world.close();
-    return { answers, titles, hasMore: page.next_cursor !== null, jobs };
-  }
-});
-
 test('a key for adding content shares with a group what it adds, and nothing that was there before', async () => {
   const user = await api.registerUser();
   const key = await api.createKey(user, ['ingest']);
