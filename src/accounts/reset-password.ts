@@ -1,4 +1,11 @@
-import { assertGoodPassword, guestSubject, hashOpaqueToken, hasRole, type Subject } from '../access/index.ts';
+import {
+  assertGoodPassword,
+  guestSubject,
+  hashOpaqueToken,
+  hasRole,
+  requireRecentSignIn,
+  type Subject,
+} from '../access/index.ts';
 import { recordAudit } from '../audit/index.ts';
 import type { Statement } from '../db/database.ts';
 import { AppError } from '../errors/app-error.ts';
@@ -42,8 +49,8 @@ export interface ResetLink {
 
 /**
  * A link that sets a new password once, to be handed to the user by whoever has asked for it; the link before is over. Throws
- * `AppError` forbidden unless the subject is a super_admin who has signed in, or the system for the command line; not_found
- * without such an active user.
+ * `AppError` forbidden unless the subject is a super_admin who has signed in, or the system for the command line; sign_in_again
+ * unless that was within the last minutes, since a link is a way into any account; not_found without such an active user.
  */
 export async function createResetLink(
   { db, publicUrl }: Pick<AccountDependencies, 'db' | 'publicUrl'>,
@@ -56,6 +63,7 @@ export async function createResetLink(
   const { token, tokenHash } = newOneTimeToken();
   const purpose = 'reset_by_link';
   const rows = await db.batch([
+    ...(subject.kind === 'system' ? [] : [requireRecentSignIn(subject)]),
     recordAudit(subject, 'password.reset_link_created', { type: 'user', id: userId }),
     ...insertOneTimeToken({ tokenHash, purpose, userId, lifeMs: TOKEN_LIFE_MS[purpose] }),
   ]);

@@ -5,7 +5,7 @@ import { TEST_PASSWORD, TEST_SECRET } from '../../../../test/harness/accounts.ts
 import { createTestApp, type TestApp, type TestUser } from '../../../../test/harness/app.ts';
 import { deriveSecrets } from '../../../access/index.ts';
 import { createLoginThrottle } from '../../../accounts/index.ts';
-import { sql } from '../../../db/sql.ts';
+import { now, sql } from '../../../db/sql.ts';
 import { createMailer, type Mailer } from '../../../mail/index.ts';
 
 const NEW_PASSWORD = 'another horse battery staple';
@@ -312,6 +312,10 @@ describe('where no mail can be sent', () => {
     const url = `/users/${ada.userId}/password-reset-link`;
     expect((await post(url, {}, ada)).status).toBe(403);
     expect((await post('/users/unknown/password-reset-link', {}, admin)).status).toBe(404);
+    const signedInAgo = (ms: number) => app.execute(sql`UPDATE sessions SET created_at = ${now} - ${ms}`);
+    await signedInAgo(301_000);
+    expect(await post(url, {}, admin)).toMatchObject({ status: 403, body: { code: 'sign_in_again' } });
+    await signedInAgo(0);
     const { status, body } = await post(url, {}, admin);
     expect(status).toBe(201);
     expect(body.url).toBe(`http://localhost:9090/reset-password#token=${body.token}`);

@@ -91,7 +91,7 @@ export function passwordRoutes(app: App, deps: AccountDependencies): void {
       config: { access: { kind: 'system', roles: ['super_admin'] } },
       schema: {
         tags,
-        summary: 'Make a link by which a user can set a new password once',
+        summary: 'Make a link by which a user can set a new password once; needs a sign-in of the last five minutes',
         params: UserParams,
         response: { 201: ResetLink, ...problemResponses(413, 415) },
       },
