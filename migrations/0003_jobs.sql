@@ -30,6 +30,7 @@ CREATE TABLE jobs (
   via TEXT NOT NULL DEFAULT 'system' CHECK (via IN ('session', 'api_key', 'guest', 'system')),
   level_cap INTEGER NOT NULL DEFAULT 4 CHECK (level_cap BETWEEN 1 AND 4),
   group_id TEXT,                                  -- the one group of the API key; no reference: without it the job may nothing
+  key_id TEXT,                                    -- the API key that caused it; the same
   poll_token_hash TEXT,                           -- lets a guest poll what it enqueued
   progress TEXT CHECK (json_valid(progress)),
   trace TEXT,                                     -- W3C traceparent of the enqueuer

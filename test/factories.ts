@@ -40,13 +40,15 @@ export function subjectOf(
     via?: 'session' | 'api_key';
     levelCap?: Level;
     groupId?: string | null;
+    /** Session or API key. */
+    credentialId?: string;
     memberships?: Subject['memberships'] | undefined;
   } = {},
 ): Subject {
   return userSubject({
     userId,
     via: options.via ?? 'session',
-    credentialId: null,
+    credentialId: options.credentialId ?? null,
     systemRoles: [],
     levelCap: options.levelCap ?? LEVELS.owner,
     groupId: options.groupId ?? null,

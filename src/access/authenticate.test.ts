@@ -8,7 +8,7 @@ import { sql } from '../db/sql.ts';
 import { issueAccessToken } from './access-tokens.ts';
 import { newApiKey } from './api-keys.ts';
 import { type AuthenticationDependencies, authenticate } from './authenticate.ts';
-import { jobSubject } from './resolve-job-subject.ts';
+import { jobOrigin, jobSubject } from './resolve-job-subject.ts';
 import type { Scope } from './subject.ts';
 
 let database: TestDatabase;
@@ -241,6 +241,14 @@ describe('the subject of a job', () => {
     await grant('operator');
     const subject = await jobSubject(dependencies, { ...origin(), via: 'api_key', levelCap: 2 });
     expect(subject).toMatchObject({ via: 'api_key', levelCap: 2, systemRoles: [] });
+  });
+
+  test('goes on when the key that caused it expires, and is nobody when it is deleted', async () => {
+    const keyOrigin = jobOrigin(await bearer(await apiKey(['ingest'])));
+    await database.db.batch([sql`UPDATE api_keys SET expires_at = 1`]);
+    expect(await jobSubject(dependencies, keyOrigin)).toMatchObject({ via: 'api_key', levelCap: 2 });
+    await database.db.batch([sql`DELETE FROM api_keys`]);
+    expect(await jobSubject(dependencies, keyOrigin)).toBeNull();
   });
 
   test.each([

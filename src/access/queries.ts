@@ -74,6 +74,11 @@ export async function selectUsableApiKey(db: Database, keyId: string): Promise<U
   };
 }
 
+/** Whether the key was not deleted; it may have expired. */
+export async function hasApiKey(db: Database, keyId: string): Promise<boolean> {
+  return (await db.query(sql`SELECT 1 FROM api_keys WHERE key_id = ${keyId}`)).length > 0;
+}
+
 export function recordApiKeyUse(keyId: string): Statement {
   return sql`UPDATE api_keys SET last_used_at = ${now}
     WHERE key_id = ${keyId} AND coalesce(last_used_at, 0) < ${now} - ${USE_STALE_MS}`;

@@ -76,8 +76,14 @@ export function levelOnDocument(subject: Subject, documentId: Sql | string): Sql
   ), 0)`;
 }
 
+/** Whether the key that caused a job was not deleted since. */
+function keyIsThere({ via, credentialId }: Subject): Sql {
+  if (via !== 'api_key' || credentialId === null) return sql`1`;
+  return sql`EXISTS (SELECT 1 FROM api_keys WHERE key_id = ${credentialId})`;
+}
+
 /**
- * Whether a job that acts for this subject may go on writing the document: users need `write`; what a guest added is public
+ * Whether a job that acts for this subject may go on writing the document: users need `write` and the key they used; what a guest added is public
  * and its job belongs to nobody, so for it the document must still be there and ownerless.
  */
 export function jobMayWrite(subject: Subject, documentId: Sql | string): Sql {
@@ -86,7 +92,7 @@ export function jobMayWrite(subject: Subject, documentId: Sql | string): Sql {
     return sql`EXISTS (SELECT 1 FROM documents j WHERE j.document_id = ${id} AND j.owner_id IS NULL
       AND (j.expires_at IS NULL OR j.expires_at > ${now}))`;
   }
-  return sql`${levelOnDocument(subject, id)} >= 2`;
+  return sql`(${levelOnDocument(subject, id)} >= 2 AND ${keyIsThere(subject)})`;
 }
 
 /** The caller's role in a group as a scalar expression; NULL for others. */

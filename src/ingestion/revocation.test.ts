@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { createUser, disableUser } from '../../test/factories.ts';
+import { createUser, disableUser, subjectOf } from '../../test/factories.ts';
 import { createTestPipeline } from '../../test/harness/pipeline.ts';
 import { finishedJob } from '../../test/harness/worker.ts';
 import type { Statement } from '../db/database.ts';
@@ -44,4 +44,23 @@ test('rights that end while a model has one batch leave the next one at home', a
   expect(p.model.documentTexts).toHaveLength(p.model.batchSize);
   expect(await p.db.query(sql`SELECT 1 AS found FROM chunk_vectors`)).toEqual([]);
   expect(await p.db.query(sql`SELECT 1 AS found FROM embedding_cache`)).toEqual([]);
+});
+
+test('a deleted API key takes along what it has left in the queue, and what is under way', async () => {
+  const p = await createTestPipeline();
+  onTestFinished(() => p.close());
+  const { userId } = await createUser(p.db);
+  const subject = subjectOf(userId, { via: 'api_key', levelCap: 2, credentialId: 'key' });
+  const makeKey = sql`INSERT INTO api_keys (key_id, user_id, name, secret_hash, scopes, created_at)
+    VALUES ('key', ${userId}, 'k', ${'0'.repeat(64)}, '["ingest"]', 0)`;
+  const deleteKey = sql`DELETE FROM api_keys`;
+  const waiting = await p.acceptText(subject, 'Some words.');
+  await p.startWorker();
+  expect(await finishedJob(p.db, waiting.jobId)).toMatchObject({ status: 'failed', error: { code: 'rights_revoked' } });
+
+  await p.db.batch([makeKey]);
+  p.model.before = async () => void (await p.db.batch([deleteKey]));
+  const running = await p.acceptText(subject, LONG_TEXT);
+  expect(await finishedJob(p.db, running.jobId)).toMatchObject({ status: 'failed', error: { code: 'rights_revoked' } });
+  expect(p.model.documentTexts).toHaveLength(p.model.batchSize);
 });

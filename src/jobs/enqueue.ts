@@ -9,7 +9,7 @@ export interface EnqueueRequest {
   /** Small and JSON-serialisable: ids of what to work on, never the content itself. */
   payload: Record<string, unknown>;
   /** For whom the job acts. Its rights are looked up when it runs, not remembered. */
-  onBehalfOf: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap' | 'groupId'>;
+  onBehalfOf: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap' | 'groupId'> & Partial<Pick<ClaimedJob, 'keyId'>>;
   /** W3C traceparent of the request. */
   trace?: string | null;
   /** Lower runs first. */
@@ -50,6 +50,7 @@ export function enqueueJob(request: EnqueueRequest): Enqueued {
     via: request.onBehalfOf.via,
     levelCap: request.onBehalfOf.levelCap,
     groupId: request.onBehalfOf.groupId,
+    keyId: request.onBehalfOf.keyId ?? null,
     trace: request.trace ?? null,
     pollTokenHash: pollToken === null ? null : hashPollToken(pollToken),
     priority: request.priority ?? 0,

@@ -80,6 +80,8 @@ export interface ClaimedJob {
   via: 'session' | 'api_key' | 'guest' | 'system';
   levelCap: 1 | 2 | 3 | 4;
   groupId: string | null;
+  /** The API key that caused it. */
+  keyId: string | null;
   trace: string | null;
   priority: number;
   vt: number;

@@ -24,6 +24,7 @@ export interface NewJob {
   via: ClaimedJob['via'];
   levelCap: number;
   groupId: string | null;
+  keyId: string | null;
   trace: string | null;
   pollTokenHash: string | null;
   priority: number;
@@ -50,10 +51,10 @@ export function insertJob(job: NewJob): Statement[] {
       : [sql`INSERT INTO job_queues (queue) VALUES (${job.queue}) ON CONFLICT DO NOTHING`]),
     ...(isForLater ? [] : [takeTurn(job)]),
     ...(job.rate === null ? [] : [upsertRate(job.rate)]),
-    sql`INSERT INTO jobs (job_id, job_type, queue, tenant, payload, owner_id, via, level_cap, group_id, trace, poll_token_hash,
+    sql`INSERT INTO jobs (job_id, job_type, queue, tenant, payload, owner_id, via, level_cap, group_id, key_id, trace, poll_token_hash,
         priority, max_attempts, unique_key, limit_key, limit_max, rate_key, parent_id, vt, wait, run_at, timeline, created_at, updated_at)
       VALUES (${job.jobId}, ${job.jobType}, ${job.queue}, ${job.tenant}, ${isLarge ? null : payload}, ${job.ownerId},
-        ${job.via}, ${job.levelCap}, ${job.groupId}, ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts},
+        ${job.via}, ${job.levelCap}, ${job.groupId}, ${job.keyId}, ${job.trace}, ${job.pollTokenHash}, ${job.priority}, ${job.maxAttempts},
         ${job.uniqueKey}, ${job.limit?.key ?? null}, ${job.limit?.max ?? null}, ${job.rate?.key ?? null}, ${job.parentId},
         ${isForLater ? 0 : sql`(SELECT last_vt FROM job_lanes WHERE queue = ${job.queue} AND tenant = ${job.tenant})`},
         ${wait}, ${now} + ${job.delayMs}, ${entry('enqueued', sql`NULL`)}, ${now}, ${now})
@@ -143,7 +144,7 @@ export interface Line {
 }
 
 const CLAIMED_COLUMNS = sql`seq, fence, job_id, job_type, queue, payload, attempts, max_attempts, crashes, owner_id, via,
-  level_cap, group_id, trace, priority, vt, ${now} - run_at AS waited_ms`;
+  level_cap, group_id, key_id, trace, priority, vt, ${now} - run_at AS waited_ms`;
 
 /**
  * Takes up to `limit` runnable jobs of these lines for a worker whose lease is valid at this instant, best priority first,
@@ -475,6 +476,7 @@ export function toClaimedJob(row: Row): ClaimedJob {
     via: row.via as ClaimedJob['via'],
     levelCap: row.level_cap as ClaimedJob['levelCap'],
     groupId: row.group_id as string | null,
+    keyId: row.key_id as string | null,
     trace: row.trace as string | null,
     priority: row.priority as number,
     vt: row.vt as number,

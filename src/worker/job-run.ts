@@ -26,8 +26,8 @@ export interface JobRunDependencies {
   db: Database;
   log: Logger;
   handlers: ReadonlyMap<string, JobHandler>;
-  /** Null when the account is gone or disabled. */
-  resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap' | 'groupId'>): Promise<Subject | null>;
+  /** Null when the account is gone or disabled, or the API key was deleted. */
+  resolveSubject(job: Pick<ClaimedJob, 'ownerId' | 'via' | 'levelCap' | 'groupId' | 'keyId'>): Promise<Subject | null>;
   jobTimeoutMs: number;
   /** How long a handler may go on after it was told to stop before it is given up. */
   abortGraceMs: number;
@@ -140,7 +140,9 @@ export class JobRun implements Run {
     const payload = handler.payload.safeParse(stored);
     if (!payload.success) throw new AppError('job_payload_invalid', undefined, { cause: payload.error });
     const subject = await this.#deps.resolveSubject(job);
-    if (subject === null) throw new AppError('rights_revoked', 'The account the job acts for is gone or disabled');
+    if (subject === null) {
+      throw new AppError('rights_revoked', 'The account that the job acts for is gone or disabled, or its key was deleted');
+    }
     return handler.run(payload.data, this.#context(subject));
   }
 
