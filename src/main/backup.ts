@@ -40,10 +40,16 @@ function numberToKeep(text: string | undefined): number | null {
   throw new UsageError('--keep must be a number from 1 on');
 }
 
-/** Opening it would make an empty one. */
+/** A file, and one that exists: opening it would make an empty one. */
 function assertDatabaseIsThere(config: Config): void {
   const path = filePathOf(databaseOptionsOf(config).url);
-  if (path === null || statSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  if (path === null) {
+    throw new AppError(
+      'config_invalid',
+      'DATABASE_URL is a server, which makes its own backups: use its means for the database, and then copy the folder of the stored files.',
+    );
+  }
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return;
   throw new AppError('database_unavailable', `There is no database at ${path}: check DATA_DIR and DATABASE_URL.`);
 }
 

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { deriveSecrets, loadOrCreateSecret } from '../access/index.ts';
 import {
+  assertRestoreFinished,
   type Check,
   checkDataDirectory,
   checkDiskSpace,
@@ -62,8 +63,19 @@ function hostChecks(config: Config): Check[] {
         return problem(problems.join(' '), 'Correct the settings; nothing starts before.');
       },
     },
+    { name: 'restore', run: () => checkRestore(config.dataDir) },
     { name: 'data_directory', run: () => checkDataDirectory(config.dataDir) },
   ];
+}
+
+async function checkRestore(dataDir: string) {
+  try {
+    await assertRestoreFinished(dataDir);
+    return ok('No restore was cut off.');
+  } catch (error) {
+    if (!hasCode(error, 'database_unavailable')) throw error;
+    return problem(error.detail, 'Run "anyrag restore" again with the same backup; it begins anew.');
+  }
 }
 
 /** What can be said of the data as far as it can be opened; nothing is made that is not there. */

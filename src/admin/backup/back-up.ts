@@ -49,10 +49,10 @@ const MAX_ROUNDS = 20;
 /**
  * Makes a backup in a new folder of `directory`, while everything else goes on: the database as it was at one instant, and
  * every stored original that it names. The folder gets its name when it is whole and on the disk. Throws `AppError`
- * config_invalid for a database on a server, database_unavailable for one that is damaged or cannot be copied.
+ * database_unavailable for a database that is damaged, cannot be copied or is on a server, database_busy where documents are
+ * deleted too fast.
  */
 export async function backUp(deps: BackUpDependencies, options: BackUpOptions): Promise<BackUpReport> {
-  assertFile(deps.db);
   const directory = resolve(options.directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await removeAbandoned(directory);
@@ -69,14 +69,6 @@ export async function backUp(deps: BackUpDependencies, options: BackUpOptions): 
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
-}
-
-function assertFile(db: Database): void {
-  if (db.path !== null) return;
-  throw new AppError(
-    'config_invalid',
-    'DATABASE_URL is a server, which makes its own backups: use its means for the database, and then copy the folder of the stored files.',
-  );
 }
 
 async function fill(deps: BackUpDependencies, folder: string, createdAt: Date): Promise<Manifest> {
