@@ -54,6 +54,8 @@ export class JobRunner {
   readonly #paces = new Paces();
   /** Ended jobs whose outcome is not stored yet; kept until a transaction with it has committed. */
   #unsettled: Settlement[] = [];
+  /** Outcomes that a failed transaction held: where only its answer was lost, they are stored. */
+  readonly #saidBefore = new WeakSet<Settlement>();
   #runnable: Runnable | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #choresAt = Number.NEGATIVE_INFINITY;
@@ -153,10 +155,13 @@ export class JobRunner {
       ...this.#paces.take(),
     ];
     if (statements.length === 0) return;
-    const results = await this.#deps.db.batch(statements);
+    const results = await this.#deps.db.batch(statements).catch((error) => {
+      for (const settlement of settling) this.#saidBefore.add(settlement);
+      throw error;
+    });
     // What has ended meanwhile was added behind these.
     this.#unsettled = this.#unsettled.slice(settling.length);
-    this.#reportStale(settling, results.slice(0, ends.length).flat());
+    this.#reportStored(settling, results.slice(0, ends.length).flat());
     for (const row of results.slice(ends.length, ends.length + chores.length).flat()) this.#reportRescued(row);
     if (claim === null) return;
     const claimed = results[ends.length + chores.length]!;
@@ -308,15 +313,25 @@ export class JobRunner {
     return most - running;
   }
 
-  #reportStale(settling: readonly Settlement[], stored: readonly Row[]): void {
+  #reportStored(settling: readonly Settlement[], stored: readonly Row[]): void {
     const seqs = new Set(stored.map(({ seq }) => seq));
-    for (const { job, outcome } of settling) {
-      if (seqs.has(job.seq)) continue;
-      this.#deps.log.warn(
-        { event: 'job.stale_outcome', seq: job.seq, outcome: outcome.kind },
-        'another worker has taken the job over; this outcome is dropped',
+    for (const settlement of settling) if (!seqs.has(settlement.job.seq)) this.#reportStale(settlement);
+  }
+
+  #reportStale(settlement: Settlement): void {
+    const { job, outcome } = settlement;
+    const fields = { seq: job.seq, outcome: outcome.kind };
+    if (this.#saidBefore.has(settlement)) {
+      this.#deps.log.info(
+        { event: 'job.outcome_repeated', ...fields },
+        'an outcome was said again after a lost answer, and had been stored the first time or was too late',
       );
+      return;
     }
+    this.#deps.log.warn(
+      { event: 'job.stale_outcome', ...fields },
+      'another worker has taken the job over; this outcome is dropped',
+    );
   }
 
   #reportRescued(row: Row): void {

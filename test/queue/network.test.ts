@@ -117,9 +117,16 @@ describe.each(LOST_ANSWERS.slice(0, 3))('7: with worker processes, when %s', (_,
       const world = await createQueueWorld(database);
       database.faults.when(pattern, fault, fault);
       const ids = await world.enqueueAll(20, 'quick');
-      for (let n = 0; n < 2; n++) await world.startWorker({ concurrency: 4, leaseMs: LEASE_MS });
+      const workers = [
+        await world.startWorker({ concurrency: 4, leaseMs: LEASE_MS }),
+        await world.startWorker({ concurrency: 4, leaseMs: LEASE_MS }),
+      ];
 
       for (const id of ids) expect(await finishedJob(world.db, id)).toMatchObject({ status: 'completed', attempts: 1 });
+      if (pattern === COMPLETE && fault.kind !== 'duplicate') {
+        // Nobody has taken anything over, and nobody is told so.
+        for (const worker of workers) expect(worker.log.map(({ event }) => event)).not.toContain('job.stale_outcome');
+      }
       expect(database.faults.left).toBe(0);
       expect(await world.seen('SELECT job_id FROM effects GROUP BY job_id HAVING count(*) <> 1')).toEqual([]);
       expect(await world.seen("SELECT count(*) AS n FROM jobs WHERE status = 'processing'")).toEqual([{ n: 0 }]);
