@@ -127,12 +127,12 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     ingestRoutes(routes, { ...deps, db: deps.answers.db });
     jobRoutes(routes, { db: deps.answers.db, stopping: deps.stopping });
     queueRoutes(routes, { db: deps.answers.db });
-    documentRoutes(routes, { db: deps.answers.db, storage: deps.storage, piiPolicy: deps.rules.piiPolicy });
+    documentRoutes(routes, { db: deps.answers.db, storage: deps.storage, ...deps.rules });
     policyRoutes(routes, { db: deps.answers.db });
     quotaRoutes(routes, { db: deps.answers.db, quotas: deps.rules.quotas });
     searchRoutes(routes, deps.answers);
     groupRoutes(routes, deps.auth);
-    shareRoutes(routes, { db: deps.answers.db });
+    shareRoutes(routes, { db: deps.answers.db, quotas: deps.rules.quotas });
     userRoutes(routes, deps.auth);
     ownAccountRoutes(routes, { auth: deps.auth, storage: deps.storage, quotas: deps.rules.quotas });
     adminRoutes(routes, { db: deps.answers.db });

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { AppError } from '../errors/app-error.ts';
+import { AppError, hasCode } from '../errors/app-error.ts';
 import { selectQuota } from './queries.ts';
 import type { QuotaDefaults, QuotaHolder, QuotaState, StockResource } from './quota.ts';
 
@@ -19,6 +19,16 @@ export async function fullQuotaError(
       sentences.push(`${holder.kind === 'user' ? 'You have' : 'The group has'} ${limited.join(', ')}`);
   }
   return new AppError('quota_full', sentences.length === 0 ? undefined : sentences.join('. '));
+}
+
+/** For the `catch` of a batch: throws `quota_full` with the figures of the holder, and any other error as it is. */
+export async function explainFullQuota(
+  db: Database,
+  holder: QuotaHolder,
+  defaults: QuotaDefaults,
+  error: unknown,
+): Promise<never> {
+  throw hasCode(error, 'quota_full') ? await fullQuotaError(db, [holder], defaults) : error;
 }
 
 function share(state: QuotaState, resource: StockResource): string[] {

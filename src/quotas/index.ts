@@ -1,6 +1,6 @@
-export { fullQuotaError } from './full-quota.ts';
+export { explainFullQuota, fullQuotaError } from './full-quota.ts';
 export { meteredChat, meteredEmbedding } from './metered-models.ts';
-export { type Payer, requireRoom } from './queries.ts';
+export { type Payer, requireRoom, requireRoomOf } from './queries.ts';
 export {
   type OwnLimits,
   type QuotaDefaults,

@@ -43,6 +43,20 @@ export function requireRoom(
   );
 }
 
+/**
+ * After something has come to a user or group, and in its transaction: they must still be within all their limits. Fails with
+ * `quota_full`. Where `unless` holds, nothing has come to them.
+ */
+export function requireRoomOf(holder: QuotaHolder, defaults: QuotaDefaults, unless: Sql = sql`0`): Statement {
+  const limits = defaults[holder.kind];
+  return requireThat(
+    sql`${unless} OR NOT EXISTS (SELECT 1 FROM ${tableOf(holder)} q WHERE ${isHolder(holder)}
+      AND (q.documents > ${limitOf('documents', limits)} OR q.bytes > ${limitOf('bytes', limits)}
+        OR q.chunks > ${limitOf('chunks', limits)}))`,
+    'quota_full',
+  );
+}
+
 /** For whom tokens are spent: a user who asks, or the owner of a document and the groups that it is shared with. */
 export type Payer = { userId: string } | { documentId: string };
 

@@ -72,6 +72,11 @@ export function upsertShare(share: NewShare): Statement {
     RETURNING share_id, resource_type, resource_id, grantee_type, grantee_id, level, created_at, expires_at`;
 }
 
+/** After `upsertShare`: the share was there before, and only changed. */
+export function isNoNewShare(shareId: string): Sql {
+  return sql`NOT EXISTS (SELECT 1 FROM resource_shares WHERE share_id = ${shareId})`;
+}
+
 export interface SharePage {
   beforeId: string | null;
   limit: number;

@@ -3,9 +3,11 @@ import { recordAudit } from '../../audit/index.ts';
 import { newId } from '../../base/ids.ts';
 import type { Database } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
+import { explainFullQuota, type QuotaDefaults, requireRoomOf } from '../../quotas/index.ts';
 import { requireFutureEnd, requireMayReceive } from '../groups/queries.ts';
 import {
   deleteShare,
+  isNoNewShare,
   requireMayChangeShare,
   requireMayEndShare,
   requireMayOfferTo,
@@ -32,10 +34,11 @@ export interface ShareRequest {
 /**
  * Shares a document with a user, or with a group that the caller may add content to. Whoever may manage it gives up to
  * `write`, its owner `manage` as well. The same share again gets the new permission and end. Throws `AppError` not_found for a
- * document, user or group that is not there for the caller, forbidden, conflict for its own owner, expiry_in_the_past.
+ * document, user or group that is not there for the caller, forbidden, conflict for its own owner, expiry_in_the_past,
+ * quota_full for a group that has no room for it.
  */
 export async function shareDocument(
-  { db }: { db: Database },
+  { db, quotas }: { db: Database; quotas: QuotaDefaults },
   subject: Subject,
   request: ShareRequest,
 ): Promise<{ share: Share; isNew: boolean }> {
@@ -47,7 +50,7 @@ export async function shareDocument(
     requireMayChangeShare(subject, documentId, grantee),
     ...requireFutureEnd(expiresAt),
   ];
-  const rows = await db.batch([
+  const statements = [
     ...checks,
     upsertShare({ shareId, documentId, grantee, permission, expiresAt }),
     recordAudit(
@@ -56,7 +59,13 @@ export async function shareDocument(
       { type: 'document', id: documentId },
       about(grantee, { permission, expiresAt }),
     ),
-  ]);
+    ...(grantee.type === 'group'
+      ? [requireRoomOf({ kind: 'group', id: grantee.id }, quotas, isNoNewShare(shareId))]
+      : []),
+  ];
+  const rows = await db
+    .batch(statements)
+    .catch((error: unknown) => explainFullQuota(db, { kind: grantee.type, id: grantee.id }, quotas, error));
   const share = toShare(rows[checks.length]![0]!);
   return { share, isNew: share.shareId === shareId };
 }

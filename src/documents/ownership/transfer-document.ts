@@ -2,6 +2,7 @@ import { LEVELS, type Subject } from '../../access/index.ts';
 import { recordAudit } from '../../audit/index.ts';
 import type { Database } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
+import { explainFullQuota, type QuotaDefaults, requireRoomOf } from '../../quotas/index.ts';
 import type { Document } from '../document.ts';
 import { requireLevel, selectDocument } from '../queries.ts';
 import {
@@ -57,26 +58,29 @@ export async function withdrawTransfer({ db }: { db: Database }, subject: Subjec
 
 /**
  * Makes the caller the owner of a document that was offered to them. The old owner keeps nothing; shares with others stay, and
- * are the new owner's to end. Throws `AppError` not_found without an offer that still stands, email_unproven, conflict while
- * a job is at work on the document.
+ * are the new owner's to end. Throws `AppError` not_found without an offer that still stands, email_unproven, quota_full,
+ * conflict while a job is at work on the document.
  */
 export async function acceptTransfer(
-  { db }: { db: Database },
+  { db, quotas }: { db: Database; quotas: QuotaDefaults },
   subject: Subject,
   documentId: string,
 ): Promise<Document> {
   const userId = userOf(subject);
   const transfer = await selectTransfer(db, documentId);
   if (transfer === null) throw new AppError('not_found');
-  await db.batch([
+  const newOwner = { kind: 'user', id: userId } as const;
+  const statements = [
     requireOffered(documentId, userId),
     requireProven(subject),
     requireIdle(documentId),
     changeOwner(documentId, userId),
+    requireRoomOf(newOwner, quotas),
     deleteSharesWith(documentId, userId),
     deleteTransfer(documentId),
     recordAudit(subject, 'transfer.accepted', { type: 'document', id: documentId }, { concerns: transfer.fromUserId }),
-  ]);
+  ];
+  await db.batch(statements).catch((error: unknown) => explainFullQuota(db, newOwner, quotas, error));
   const document = await selectDocument(db, subject, documentId);
   if (document === null) throw new AppError('not_found');
   return document;

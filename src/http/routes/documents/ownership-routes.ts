@@ -11,6 +11,7 @@ import {
   type Transfer,
   withdrawTransfer,
 } from '../../../documents/index.ts';
+import type { QuotaDefaults } from '../../../quotas/index.ts';
 import type { App, RouteAccess } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { PageQuery, pageOf } from '../../schemas.ts';
@@ -26,7 +27,7 @@ import {
 /** A leaked key must not give away what its user owns. */
 const SESSION_ONLY: RouteAccess = { kind: 'user', scope: null };
 
-export function ownershipRoutes(app: App, { db }: { db: Database }): void {
+export function ownershipRoutes(app: App, { db, quotas }: { db: Database; quotas: QuotaDefaults }): void {
   const tags = ['documents'];
 
   app.get(
@@ -95,7 +96,8 @@ export function ownershipRoutes(app: App, { db }: { db: Database }): void {
         response: { 200: DocumentSchema, ...problemResponses(409, 413, 415) },
       },
     },
-    async (request) => documentToJson(await acceptTransfer({ db }, request.subject, request.params.document_id)),
+    async (request) =>
+      documentToJson(await acceptTransfer({ db, quotas }, request.subject, request.params.document_id)),
   );
 
   app.post(

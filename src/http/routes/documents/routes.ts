@@ -13,6 +13,7 @@ import {
   selectOriginalFile,
 } from '../../../documents/index.ts';
 import { AppError } from '../../../errors/app-error.ts';
+import type { QuotaDefaults } from '../../../quotas/index.ts';
 import type { PiiPolicy } from '../../../redaction/index.ts';
 import type { Storage } from '../../../storage/index.ts';
 import type { App } from '../../app-types.ts';
@@ -30,8 +31,14 @@ import {
 } from './schema.ts';
 import { whileVisible } from './while-visible.ts';
 
-export function documentRoutes(app: App, deps: { db: Database; storage: Storage; piiPolicy: PiiPolicy }): void {
-  const { db, storage, piiPolicy } = deps;
+export interface DocumentRouteDependencies {
+  db: Database;
+  storage: Storage;
+  piiPolicy: PiiPolicy;
+  quotas: QuotaDefaults;
+}
+
+export function documentRoutes(app: App, { db, storage, piiPolicy, quotas }: DocumentRouteDependencies): void {
   const tags = ['documents'];
 
   app.get(
@@ -174,7 +181,7 @@ export function documentRoutes(app: App, deps: { db: Database; storage: Storage;
     },
   );
 
-  ownershipRoutes(app, { db });
+  ownershipRoutes(app, { db, quotas });
 }
 
 function toChange(body: z.infer<typeof DocumentPatch>): DocumentChange {

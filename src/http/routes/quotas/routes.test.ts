@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addMember, createGroup } from '../../../../test/factories.ts';
+import { addMember, createDocument, createGroup } from '../../../../test/factories.ts';
 import { createTestApp, type TestApp, type TestUser } from '../../../../test/harness/app.ts';
 import { now, sql } from '../../../db/sql.ts';
 
@@ -25,6 +25,34 @@ function ingest(as: TestUser, payload: object) {
 }
 
 describe('quotas', () => {
+  test('bound what is handed over and what is shared with a group', async () => {
+    const [giver, taker] = [await api.registerUser(), await api.registerUser()];
+    const small = await createGroup(api.db);
+    await addMember(api.db, small, giver.userId, { role: 'editor' });
+    await api.inject({ method: 'PUT', url: `/admin/quotas/groups/${small}`, as: root, payload: { documents: 1 } });
+    const give = async (documentId: string) => {
+      const url = `/documents/${documentId}/transfer`;
+      await api.inject({ method: 'POST', url, as: giver, payload: { user_id: taker.userId } });
+      return api.inject({ method: 'POST', url: `${url}/accept`, as: taker });
+    };
+    const share = (documentId: string, permission = 'read') => {
+      const grantee = { grantee_type: 'group', grantee_id: small };
+      const payload = { resource_type: 'document', resource_id: documentId, ...grantee, permission };
+      return api.inject({ method: 'POST', url: '/shares', as: giver, payload });
+    };
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) ids.push((await createDocument(api.db, { ownerId: giver.userId })).documentId);
+
+    expect([(await share(ids[0]!)).statusCode, (await share(ids[0]!, 'write')).statusCode]).toEqual([201, 200]);
+    expect((await share(ids[1]!)).json()).toMatchObject({
+      code: 'quota_full',
+      detail: 'The group has 1 of 1 documents',
+    });
+    expect([(await give(ids[0]!)).statusCode, (await give(ids[1]!)).statusCode]).toEqual([200, 200]);
+    expect((await give(ids[2]!)).json()).toMatchObject({ code: 'quota_full', detail: 'You have 2 of 2 documents' });
+    expect((await api.inject({ url: `/documents/${ids[2]}`, as: giver })).statusCode).toBe(200);
+  });
+
   test('refuse what there is no room for, say what there is, and give back what is deleted', async () => {
     const bob = await api.registerUser();
     const answers = await Promise.all(Array.from({ length: 5 }, (_, n) => ingest(bob, { text: `Otters ${n}` })));

@@ -10,6 +10,7 @@ import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
 import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { Database } from '../../../db/database.ts';
 import { AppError } from '../../../errors/app-error.ts';
+import type { QuotaDefaults } from '../../../quotas/index.ts';
 import type { App, RouteAccess } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { optionalInstantToMs, pageOf } from '../../schemas.ts';
@@ -17,7 +18,7 @@ import { ShareBody, ShareList, ShareParams, Share as ShareSchema, SharesQuery } 
 
 const MANAGE: RouteAccess = { kind: 'user', scope: 'manage' };
 
-export function shareRoutes(app: App, { db }: { db: Database }): void {
+export function shareRoutes(app: App, { db, quotas }: { db: Database; quotas: QuotaDefaults }): void {
   const tags = ['shares'];
 
   app.post(
@@ -33,7 +34,7 @@ export function shareRoutes(app: App, { db }: { db: Database }): void {
     },
     async (request, reply) => {
       const { resource_id, grantee_type, grantee_id, permission, expires_at } = request.body;
-      const { share, isNew } = await shareDocument({ db }, request.subject, {
+      const { share, isNew } = await shareDocument({ db, quotas }, request.subject, {
         documentId: resource_id,
         grantee: { type: grantee_type, id: grantee_id },
         permission,
