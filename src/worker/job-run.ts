@@ -141,7 +141,7 @@ export class JobRun implements Run {
     if (!payload.success) throw new AppError('job_payload_invalid', undefined, { cause: payload.error });
     const subject = await this.#deps.resolveSubject(job);
     if (subject === null) {
-      throw new AppError('rights_revoked', 'The account that the job acts for is gone or disabled, or its key was deleted');
+      throw new AppError('rights_revoked', 'The account that the job acts for is gone or disabled, or its key deleted');
     }
     return handler.run(payload.data, this.#context(subject));
   }
