@@ -1,8 +1,15 @@
+interface StopOptions {
+  /** Has the process stopped as if by a signal. */
+  early?: Promise<void>;
+  /** What a second signal does before the process exits. */
+  atOnce?: () => void;
+}
+
 /**
  * Runs `stop` once at the first SIGTERM or SIGINT, when the parent that started this process is gone, or when `early`
  * resolves; a second signal exits at once. The promise resolves when `stop` has ended.
  */
-export function untilStopped(stop: () => Promise<void>, early?: Promise<void>): Promise<void> {
+export function untilStopped(stop: () => Promise<void>, { early, atOnce }: StopOptions = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     let stopping = false;
     let signals = 0;
@@ -12,8 +19,9 @@ export function untilStopped(stop: () => Promise<void>, early?: Promise<void>): 
       stop().then(resolve, reject);
     };
     const onSignal = () => {
-      if (++signals > 1) process.exit(1);
-      begin();
+      if (++signals === 1) return begin();
+      atOnce?.();
+      process.exit(1);
     };
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);

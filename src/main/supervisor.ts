@@ -54,11 +54,15 @@ export class Supervisor {
     for (const timer of this.#timers) clearTimeout(timer);
     const ends = [...this.#children].map(({ process }) => new Promise((resolve) => process.once('exit', resolve)));
     for (const { process } of this.#children) process.kill('SIGTERM');
-    const deadline = setTimeout(() => {
-      for (const { process } of this.#children) process.kill('SIGKILL');
-    }, this.#graceMs);
+    const deadline = setTimeout(() => this.kill(), this.#graceMs);
     await Promise.all(ends);
     clearTimeout(deadline);
+  }
+
+  /** SIGKILL to all that are left. Without it they would go on stopping in peace, and hold the port meanwhile. */
+  kill(): void {
+    this.#stopping = true;
+    for (const { process } of this.#children) process.kill('SIGKILL');
   }
 
   #spawn(name: ChildName, failedStarts: number, onReady: (message: ReadyMessage) => void): Child {

@@ -29,7 +29,7 @@ async function main({ isJson }: Output, options: UpOptions): Promise<void> {
     },
   );
   // Whoever reads that it is ready may stop it at once.
-  const stopped = untilStopped(() => supervisor.stop());
+  const stopped = untilStopped(() => supervisor.stop(), { atOnce: () => supervisor.kill() });
   const url = ready[0]!.url ?? '';
   const models = `embedding: ${config.embeddingModel ?? config.embeddingProvider}, answers: ${config.chatModel ?? 'quoted sentences'}`;
   const hint = config.chatProvider === 'none' ? '; set CHAT_PROVIDER and CHAT_MODEL for written answers' : '';

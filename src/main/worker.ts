@@ -38,15 +38,18 @@ async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
   scheduler.start();
   // Before anybody is told that this process is ready, and may be told to stop in return. A stuck handler ends with its
   // process, which the supervisor replaces; what else is running gets the usual time to finish.
-  const stopped = untilStopped(async () => {
-    log.info({ event: 'worker.stopping' }, 'worker stopping');
-    setTimeout(() => {
-      log.error({ event: 'worker.stop_overdue' }, 'not everything could be given back in time; others rescue it');
-      process.exit(1);
-    }, graceMs);
-    await Promise.all([scheduler.stop(), worker.stop(graceMs)]);
-    await close();
-  }, stuck.promise);
+  const stopped = untilStopped(
+    async () => {
+      log.info({ event: 'worker.stopping' }, 'worker stopping');
+      setTimeout(() => {
+        log.error({ event: 'worker.stop_overdue' }, 'not everything could be given back in time; others rescue it');
+        process.exit(1);
+      }, graceMs);
+      await Promise.all([scheduler.stop(), worker.stop(graceMs)]);
+      await close();
+    },
+    { early: stuck.promise },
+  );
   log.info({ event: 'worker.ready', worker_id: worker.lease.workerId, concurrency }, 'worker ready');
   tellParent({ kind: 'ready' });
   await Promise.race([stopped, failed.promise]);

@@ -16,10 +16,13 @@ const worker = await startWorker({
   onStuck: stuck.resolve,
   onDatabaseFailed: failed.reject,
 });
-const stopped = untilStopped(async () => {
-  await worker.stop(1_000);
-  await runs.db.close();
-}, stuck.promise);
+const stopped = untilStopped(
+  async () => {
+    await worker.stop(1_000);
+    await runs.db.close();
+  },
+  { early: stuck.promise },
+);
 runs.log.info({ event: 'worker.ready', worker_id: worker.lease.workerId }, 'worker ready');
 
 await Promise.race([stopped, failed.promise]);

@@ -20,10 +20,13 @@ const worker = await startWorker({
   onStuck: stuck.resolve,
   onDatabaseFailed: failed.reject,
 });
-const stopped = untilStopped(async () => {
-  await worker.stop(graceMs);
-  await runs.db.close();
-}, stuck.promise);
+const stopped = untilStopped(
+  async () => {
+    await worker.stop(graceMs);
+    await runs.db.close();
+  },
+  { early: stuck.promise },
+);
 runs.log.info({ event: 'worker.ready', worker_id: worker.lease.workerId }, 'worker ready');
 
 await Promise.race([stopped, failed.promise]);
