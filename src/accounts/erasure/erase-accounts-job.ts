@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { newId } from '../../base/ids.ts';
 import type { Database, Statement } from '../../db/database.ts';
 import { mergeWordIndex } from '../../documents/index.ts';
-import type { JobContext, JobHandler } from '../../jobs/index.ts';
+import { type JobContext, type JobHandler, RetryLater } from '../../jobs/index.ts';
 import { slicesOf } from './plan.ts';
 import { deleteErasedUser, selectErased } from './queries.ts';
 
+/** Until it is looked again for what a request that was under way has added. */
+const LOOK_AGAIN_MS = 60_000;
 /** A hundred thousand documents take some minutes. */
 const TIMEOUT_MS = 6 * 3_600_000;
 
@@ -26,7 +28,9 @@ export function eraseAccountsHandler({ db }: { db: Database }): JobHandler<objec
         for (const userId of userIds) await clearAway(context, userId);
         // Once for all of them: it goes over the whole index.
         await mergeWords(context);
+        const before = erased;
         for (const userId of userIds) erased += await remove(context, userId);
+        if (erased === before) throw new RetryLater(LOOK_AGAIN_MS);
       }
     },
   };

@@ -257,7 +257,12 @@ describe('an erasure', () => {
 
   test('goes on where it was stopped, whichever transaction was its last', async () => {
     await liveBusily();
-    for (let i = 0; i < 45; i++) await createDocument(api.db, { ownerId: ada.userId, chunks: [MARKER, 'b', 'c'] });
+    const vectors = { modelId: 'm', dimensions: 8 };
+    for (let i = 0; i < 45; i++) {
+      await createDocument(api.db, { ownerId: ada.userId, chunks: [MARKER, 'b', 'c'], vectors });
+    }
+    await api.execute(sql`INSERT INTO embedding_cache (model_key, text_hash, document_id, scale, codes)
+      SELECT 1, randomblob(32), document_id, 1, x'00' FROM documents WHERE owner_id = ${ada.userId}`);
     await eraseAda();
     const runUntil = (transactions: number) => {
       let done = 0;
@@ -281,6 +286,10 @@ describe('an erasure', () => {
     expect(stops).toBeGreaterThan(8);
     await api.runJobs();
     expect(await placesOf(MARKER, ada.userId)).toEqual([]);
+    const left = await api.db.query(
+      sql`SELECT (SELECT count(*) FROM chunk_vectors) AS v, (SELECT count(*) FROM embedding_cache) AS e`,
+    );
+    expect(left).toEqual([{ v: 0, e: 0 }]);
   });
 
   test('of an account whose documents are being read cancels that', async () => {
