@@ -41,6 +41,8 @@ function metadataEquals(field: string, value: string | number | boolean): Sql {
 const K1 = 1.2;
 const B = 0.75;
 const USUAL_WORDS = 130;
+/** Of a word that more than half of the passages have, as in FTS5: it counts only where no other does. */
+const LEAST_RARITY = 1e-6;
 
 /** `k1 · (1 - b + b · length / usual length)` */
 function lengthPart(words: Sql, usualWords: number): Sql {
@@ -78,10 +80,10 @@ export async function selectByWords(
       passages AS MATERIALIZED (
         SELECT sum(v.indexed_count) AS n FROM allowed a CROSS JOIN document_versions v ON v.version_id = a.version_id),
       rarities AS MATERIALIZED (
-        SELECT term, ln(1 + (n - found_in + 0.5) / (found_in + 0.5)) AS idf
+        SELECT term, max(ln((n - found_in + 0.5) / (found_in + 0.5)), ${LEAST_RARITY}) AS idf
         FROM (SELECT term, count(*) AS found_in FROM counted GROUP BY term), passages),
       ranked AS (
-        SELECT chunk_seq, round(sum(idf * f * ${K1 + 1} / (f + ${lengthPart(sql`words`, USUAL_WORDS)})), 9) AS score
+        SELECT chunk_seq, round(sum(idf * f * ${K1 + 1} / (f + ${lengthPart(sql`words`, USUAL_WORDS)})), 12) AS score
         FROM counted CROSS JOIN rarities USING (term) GROUP BY chunk_seq ORDER BY score DESC, chunk_seq LIMIT ${limit})
       SELECT c.version_id, c.ordinal, r.score FROM ranked r CROSS JOIN chunks c ON c.chunk_seq = r.chunk_seq
       ORDER BY r.score DESC, r.chunk_seq`,

@@ -2,7 +2,8 @@ import type { ErrorCode } from '../../src/errors/codes.ts';
 
 /**
  * Everybody who may ask about the owner's things. The group has a share at `manage`, so that what its members may do is the
- * ceiling of their role.
+ * ceiling of their role. The capped key is one of the owner for everything, up to `read`; the key of the group is one of the
+ * editor for everything in the group.
  */
 export const CALLERS = [
   'owner',
@@ -22,6 +23,10 @@ export const CALLERS = [
   'key_ingest',
   'key_manage',
   'key_full',
+  'key_capped',
+  'key_of_group',
+  'operator',
+  'auditor',
   'super_admin',
   'bad_token',
 ] as const;
@@ -98,14 +103,18 @@ const NO_KEYS = {
   key_ingest: 'forbidden',
   key_manage: 'forbidden',
   key_full: 'forbidden',
+  key_capped: 'forbidden',
+  key_of_group: 'forbidden',
 } as const;
-const READ_KEYS = { ...NO_KEYS, key_read: 200, key_full: 200 } as const;
-const SEARCH_KEYS = { ...NO_KEYS, key_search: 200, key_full: 200 } as const;
+const READ_KEYS = { ...NO_KEYS, key_read: 200, key_full: 200, key_capped: 200, key_of_group: 200 } as const;
+const SEARCH_KEYS = { ...NO_KEYS, key_search: 200, key_full: 200, key_capped: 200, key_of_group: 200 } as const;
 const OUTSIDERS = {
   former_member: 'not_found',
   expired_share: 'not_found',
   stranger: 'not_found',
   // Those who run the system do not thereby read what is in it.
+  operator: 'not_found',
+  auditor: 'not_found',
   super_admin: 'not_found',
 } as const;
 
@@ -113,6 +122,7 @@ const READ_OWN = users(200, { ...READ_KEYS, ...OUTSIDERS, welcome_guest: 'not_fo
 const READ_UNSHARED = users(200, {
   ...READ_KEYS,
   ...OUTSIDERS,
+  key_of_group: 'not_found',
   shared_read: 'not_found',
   shared_write: 'not_found',
   shared_manage: 'not_found',
@@ -121,7 +131,7 @@ const READ_UNSHARED = users(200, {
   group_admin: 'not_found',
   welcome_guest: 'not_found',
 });
-const READ_PUBLIC = users(200, { ...READ_KEYS, welcome_guest: 200 });
+const READ_PUBLIC = users(200, { ...READ_KEYS, key_of_group: 'not_found', welcome_guest: 200 });
 const CHANGE_OWN = users(200, {
   ...NO_KEYS,
   ...OUTSIDERS,
@@ -129,6 +139,7 @@ const CHANGE_OWN = users(200, {
   group_viewer: 'forbidden',
   key_ingest: 200,
   key_full: 200,
+  key_of_group: 200,
 });
 const DELETE_OWN = users(204, {
   ...NO_KEYS,
@@ -141,23 +152,31 @@ const DELETE_OWN = users(204, {
   group_admin: 'forbidden',
   key_full: 204,
 });
+/** A capped key is stopped before it is known what it asks about. */
 const CHANGE_PUBLIC = refused('forbidden');
+const PATCH_PUBLIC = { ...CHANGE_PUBLIC, key_of_group: 'not_found' } as const;
 /** Jobs are seen by whoever asked for them; a share of the document is none of the job. Those who run the system see them all. */
 const SEE_JOB = refused('not_found', {
   owner: 200,
+  operator: 200,
+  auditor: 200,
   super_admin: 200,
   guest: 'not_found',
   welcome_guest: 'not_found',
   ...READ_KEYS,
+  key_of_group: 'not_found',
 });
 const STEER_JOB = refused('not_found', {
   owner: 202,
+  operator: 202,
+  auditor: 'forbidden',
   super_admin: 202,
   ...NO_KEYS,
   key_ingest: 202,
   key_full: 202,
+  key_of_group: 'not_found',
 });
-const INGEST = users(202, { ...NO_KEYS, key_ingest: 202, key_full: 202, welcome_guest: 202 });
+const INGEST = users(202, { ...NO_KEYS, key_ingest: 202, key_full: 202, key_of_group: 202, welcome_guest: 202 });
 const SEARCH = users(200, { ...SEARCH_KEYS, welcome_guest: 200 });
 const OWN_KEY = refused('not_found', { owner: 204, ...NO_KEYS });
 
@@ -170,6 +189,8 @@ const SEE_GROUP = refused('not_found', {
   ...NO_KEYS,
   key_read: 'not_found',
   key_full: 'not_found',
+  key_capped: 'not_found',
+  key_of_group: 200,
 });
 function manageGroup(status: number, exceptions: Partial<Record<Caller, Outcome>> = {}): Record<Caller, Outcome> {
   const members = { group_viewer: 'forbidden', group_editor: 'forbidden', group_admin: status } as const;
@@ -194,6 +215,7 @@ function ownDocument(status: number): Record<Caller, Outcome> {
 }
 const STRANGER_READS = { grantee_type: 'user', grantee_id: ':stranger', permission: 'read' };
 const SHARED = { resource_type: 'document', resource_id: ':id' };
+const OPERATORS = (status: number) => refused('forbidden', { operator: status, super_admin: status });
 const SUPER_ADMIN_ONLY = (status: number) => refused('forbidden', { super_admin: status });
 
 const QUERY = { query: 'otters' };
@@ -293,7 +315,7 @@ export const MATRIX: readonly MatrixRow[] = [
     route: 'POST /auth/api-keys',
     about: 'nothing',
     body: { name: 'sweeper', scopes: ['content:expire'] },
-    outcomes: refused('forbidden', { super_admin: 201 }),
+    outcomes: OPERATORS(201),
   },
   { route: 'GET /auth/api-keys', about: 'nothing', outcomes: users(200, NO_KEYS) },
   { route: 'DELETE /auth/api-keys/:key_id', about: 'api key', outcomes: OWN_KEY },
@@ -308,20 +330,20 @@ export const MATRIX: readonly MatrixRow[] = [
   { route: 'GET /jobs/:job_id', about: 'waiting job', outcomes: SEE_JOB },
   { route: 'GET /jobs/:job_id/events', about: 'ended job', outcomes: SEE_JOB },
   { route: 'GET /jobs/:job_id/logs', about: 'ended job', outcomes: SEE_JOB },
-  { route: 'GET /queues', about: 'nothing', outcomes: refused('forbidden', { super_admin: 200 }) },
+  { route: 'GET /queues', about: 'nothing', outcomes: { ...OPERATORS(200), auditor: 200 } },
   {
     route: 'POST /queues/:queue/pause',
     about: 'queue',
     body: {},
-    outcomes: refused('forbidden', { super_admin: 200 }),
+    outcomes: OPERATORS(200),
   },
   {
     route: 'POST /queues/:queue/resume',
     about: 'queue',
     body: {},
-    outcomes: refused('forbidden', { super_admin: 200 }),
+    outcomes: OPERATORS(200),
   },
-  { route: 'POST /jobs/redrive', about: 'nothing', body: {}, outcomes: refused('forbidden', { super_admin: 202 }) },
+  { route: 'POST /jobs/redrive', about: 'nothing', body: {}, outcomes: OPERATORS(202) },
   { route: 'POST /jobs/:job_id/cancel', about: 'waiting job', outcomes: STEER_JOB },
   {
     route: 'POST /jobs/:job_id/cancel',
@@ -329,6 +351,7 @@ export const MATRIX: readonly MatrixRow[] = [
     outcomes: {
       ...STEER_JOB,
       owner: 'job_state_conflict',
+      operator: 'job_state_conflict',
       super_admin: 'job_state_conflict',
       key_ingest: 'job_state_conflict',
       key_full: 'job_state_conflict',
@@ -348,13 +371,13 @@ export const MATRIX: readonly MatrixRow[] = [
     route: 'PATCH /documents/:document_id',
     about: 'public document',
     body: { tags: ['seen'] },
-    outcomes: CHANGE_PUBLIC,
+    outcomes: PATCH_PUBLIC,
   },
   { route: 'DELETE /documents/:document_id', about: 'running document', outcomes: DELETE_OWN },
   {
     route: 'DELETE /documents/:document_id',
     about: 'fresh public document',
-    outcomes: { ...CHANGE_PUBLIC, super_admin: 204 },
+    outcomes: { ...CHANGE_PUBLIC, operator: 204, super_admin: 204 },
   },
 
   { route: 'GET /transfers', about: 'nothing', outcomes: users(200, NO_KEYS) },
@@ -401,7 +424,13 @@ export const MATRIX: readonly MatrixRow[] = [
     about: 'group',
     query: '?group_id=:id',
     outcomes: {
-      ...manageGroup(200, { group_editor: 200, key_manage: 'not_found', key_full: 'not_found' }),
+      ...manageGroup(200, {
+        group_editor: 200,
+        key_manage: 'not_found',
+        key_full: 'not_found',
+        key_capped: 'not_found',
+        key_of_group: 200,
+      }),
     },
   },
   {
@@ -413,6 +442,8 @@ export const MATRIX: readonly MatrixRow[] = [
       shared_write: 'not_found',
       group_viewer: 'not_found',
       group_editor: 'not_found',
+      key_capped: 'not_found',
+      key_of_group: 'not_found',
     },
   },
 
@@ -468,9 +499,9 @@ export const MATRIX: readonly MatrixRow[] = [
     body: { status: 'disabled' },
     outcomes: SUPER_ADMIN_ONLY(200),
   },
-  { route: 'GET /admin/audit', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
-  { route: 'GET /admin/stats', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
-  { route: 'DELETE /admin/content/expired', about: 'nothing', outcomes: SUPER_ADMIN_ONLY(200) },
+  { route: 'GET /admin/audit', about: 'nothing', outcomes: { ...SUPER_ADMIN_ONLY(200), auditor: 200 } },
+  { route: 'GET /admin/stats', about: 'nothing', outcomes: OPERATORS(200) },
+  { route: 'DELETE /admin/content/expired', about: 'nothing', outcomes: OPERATORS(200) },
   { route: 'PUT /users/:user_id/roles/:role', about: 'fresh user and role', outcomes: SUPER_ADMIN_ONLY(204) },
   { route: 'DELETE /users/:user_id/roles/:role', about: 'fresh user and role', outcomes: SUPER_ADMIN_ONLY(204) },
 

@@ -85,6 +85,10 @@ async function makeCallers(): Promise<void> {
     key_ingest: await api.createKey(ada, ['ingest']),
     key_manage: await api.createKey(ada, ['manage']),
     key_full: await api.createKey(ada, ['read', 'search', 'ingest', 'manage']),
+    key_capped: await createKey(ada, { level_cap: 'read' }),
+    key_of_group: undefined,
+    operator: await user(),
+    auditor: await user(),
     super_admin: await user(),
     bad_token: { ...ada, authorization: `${ada.authorization}x` },
   };
@@ -95,8 +99,19 @@ async function makeCallers(): Promise<void> {
     member('group_editor', 'editor'),
     member('group_viewer', 'viewer'),
     member('former_member', 'editor', -1_000),
-    sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${callers.super_admin!.userId}, 'super_admin', ${now})`,
+    ...(['operator', 'auditor', 'super_admin'] as const).map(
+      (role) =>
+        sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${callers[role]!.userId}, ${role}, ${now})`,
+    ),
   );
+  callers.key_of_group = await createKey(callers.group_editor!, { group_id: groupId });
+}
+
+/** For everything, within these limits. */
+async function createKey(user: TestUser, limits: { level_cap?: string; group_id?: string }): Promise<TestUser> {
+  const payload = { name: 'limited', scopes: ['read', 'search', 'ingest', 'manage'], ...limits };
+  const { secret } = (await api.inject({ method: 'POST', url: '/auth/api-keys', as: user, payload })).json();
+  return { ...user, token: secret, authorization: `Bearer ${secret}` };
 }
 
 function member(caller: Caller, role: string, expiresInMs: number | null = null): Statement {

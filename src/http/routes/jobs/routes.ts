@@ -1,11 +1,11 @@
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { credentialStands, hasRole, type Subject } from '../../../access/index.ts';
+import { credentialStands, hasRole, type Subject, type SystemRole } from '../../../access/index.ts';
 import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
 import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { Database } from '../../../db/database.ts';
 import { selectVisibleIds } from '../../../documents/index.ts';
-import { AppError } from '../../../errors/app-error.ts';
+import { AppError, hasCode } from '../../../errors/app-error.ts';
 import {
   cancelJob,
   hashPollToken,
@@ -90,7 +90,7 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       },
     },
     async (request, reply) => {
-      const audience = audienceOf(request);
+      const audience = audienceOf(request, MAY_SEE_ALL);
       const timeUp = AbortSignal.timeout(request.query.wait * 1_000);
       const enough = AbortSignal.any([stopping, callerGone(reply), timeUp]);
       const isStillCaller = () => credentialStands({ db }, request.subject);
@@ -126,7 +126,7 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
       const { limit, cursor } = request.query;
       const afterN = cursor === undefined ? -1 : decodeCursor(cursor, ['number'])[0];
       const page = { afterN, limit: limit + 1 };
-      const lines = await selectJobLog(db, request.params.job_id, audienceOf(request), page);
+      const lines = await selectJobLog(db, request.params.job_id, audienceOf(request, MAY_SEE_ALL), page);
       if (lines === null) throw new AppError('not_found');
       return pageOf(lines, limit, toLogLine, (line) => encodeCursor([line.n]));
     },
@@ -148,7 +148,7 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
     },
     async (request, reply) => {
       const { job_id } = request.params;
-      const audience = audienceOf(request);
+      const audience = audienceOf(request, MAY_SEE_ALL);
       if ((await selectJob(db, job_id, audience)) === null) throw new AppError('not_found');
       await watching(limitedCallerOf(request), () =>
         sendEvents(request, reply, async ({ send, signal }) => {
@@ -179,9 +179,13 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
         },
       },
       async (request, reply) => {
-        const audience = audienceOf(request);
-        await db.batch(change(request.params.job_id, audience));
-        const job = await selectJob(db, request.params.job_id, audience);
+        const { job_id: jobId } = request.params;
+        const audience = audienceOf(request, MAY_END_ALL);
+        await db.batch(change(jobId, audience)).catch(async (error: unknown) => {
+          const isSeen = hasCode(error, 'not_found') && (await selectJob(db, jobId, audienceOf(request, MAY_SEE_ALL)));
+          throw isSeen ? new AppError('forbidden') : error;
+        });
+        const job = await selectJob(db, jobId, audience);
         if (job === null) throw new AppError('not_found');
         const [shown] = await withVisibleResults(db, request.subject, [job]);
         return reply.code(202).send(toJson(shown!));
@@ -190,14 +194,17 @@ export function jobRoutes(app: App, { db, stopping }: JobRouteDependencies): voi
   }
 }
 
+const MAY_END_ALL: readonly SystemRole[] = ['super_admin', 'operator'];
+const MAY_SEE_ALL: readonly SystemRole[] = [...MAY_END_ALL, 'auditor'];
+
 /**
- * Owners see their jobs, whoever has the token the one it was given for, and those who run the system all of them, when they
- * are signed in: an operator's key is for what its scopes say.
+ * Owners have their jobs, whoever has the token the one it was given for, and those with one of the roles all of them, when
+ * they are signed in: an operator's key is for what its scopes say.
  */
-function audienceOf(request: FastifyRequest): JobAudience {
+function audienceOf(request: FastifyRequest, roles: readonly SystemRole[]): JobAudience {
   const token = request.headers['job-token'];
   return {
-    all: request.subject.scopes === null && hasRole(request.subject, 'super_admin', 'operator'),
+    all: request.subject.scopes === null && hasRole(request.subject, ...roles),
     ownerId: request.subject.userId,
     groupId: request.subject.groupId,
     pollTokenHash: typeof token === 'string' ? hashPollToken(token) : null,
