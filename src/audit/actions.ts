@@ -46,6 +46,7 @@ export const AUDIT_ACTIONS = [
   'transfer.accepted',
   'document.published',
   'document.removed',
+  'access.denied',
   'content.expired',
   'quota.changed',
   'backup.created',

@@ -31,6 +31,15 @@ export const always: Sql = sql`1`;
 /** The statement before it in the batch has changed at least one row. */
 export const hasChanged: Sql = sql`changes() > 0`;
 
+/** The actor has left no such entry within the time before. */
+export function isNewSince(
+  subject: Subject,
+  { action, target, withinMs }: Pick<NewAuditEntry, 'action' | 'target'> & { withinMs: number },
+): Sql {
+  return sql`NOT EXISTS (SELECT 1 FROM audit_log WHERE target_type = ${target.type} AND target_id = ${target.id}
+    AND action = ${action} AND actor_id = ${subject.userId} AND at > ${now} - ${withinMs})`;
+}
+
 /**
  * For a user who is being erased, or whose row is gone: what was done stays on record, by and to somebody whom no id leads to
  * any more. The entries of one pseudonym keep belonging together. A slice per call: each statement answers what it changed, and

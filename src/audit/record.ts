@@ -2,7 +2,7 @@ import type { Subject } from '../access/index.ts';
 import type { Statement } from '../db/database.ts';
 import { activeTrace } from '../telemetry/logger.ts';
 import type { AuditAction, AuditTarget } from './actions.ts';
-import { always, detailText, hasChanged, insertAuditEntry } from './queries.ts';
+import { always, detailText, hasChanged, insertAuditEntry, isNewSince } from './queries.ts';
 
 export interface AuditOptions {
   /** The user it is done to or for, where the target is something else: the member, the grantee, the new owner. */
@@ -41,4 +41,17 @@ export function recordAudit(
     traceId: activeTrace.getStore()?.traceId ?? null,
     condition: options.when ?? (options.onlyIfChanged === true ? hasChanged : always),
   });
+}
+
+/** What is tried over and over must not fill a log from which nothing is deleted. */
+const DENIALS_EVERY_MS = 3_600_000;
+
+/**
+ * The entry that says who was refused a route that only those who run the system may use, such as `GET /users`; one an hour
+ * for each of both.
+ */
+export function recordDenial(subject: Subject, route: string): Statement {
+  const entry = { action: 'access.denied', target: { type: 'system', id: route } } as const;
+  const when = isNewSince(subject, { ...entry, withinMs: DENIALS_EVERY_MS });
+  return recordAudit(subject, entry.action, entry.target, { when });
 }

@@ -15,6 +15,7 @@ import { limitBodyTime } from './plugins/limit-body-time.ts';
 import { limitRates } from './plugins/limit-rates.ts';
 import { RefusalLimit } from './plugins/limit-refusals.ts';
 import { measureRequest, measureRequests } from './plugins/measure-requests.ts';
+import { recordDenials } from './plugins/record-denials.ts';
 import { type AccessRules, requireAccess } from './plugins/require-access.ts';
 import { beginTrace, requestIdOf, traceRequests } from './plugins/trace-requests.ts';
 import { sendNotFound, sendProblem } from './problem.ts';
@@ -117,6 +118,7 @@ export async function buildApp(deps: AppDependencies): Promise<FastifyInstance> 
     const routes = scope as unknown as App;
     completeSchemas(routes);
     requireAccess(routes, deps.access, (request) => refusals?.count(request));
+    recordDenials(routes, { db: deps.answers.db });
     if (deps.ratePerMinute !== null) await limitRates(routes, { perMinute: deps.ratePerMinute });
     healthRoutes(routes, deps.checks);
     metricsRoutes(routes, {

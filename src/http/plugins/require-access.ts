@@ -25,6 +25,7 @@ export function requireAccess(app: App, rules: AccessRules, onRefused: (request:
     if (access === undefined || access.kind === 'open' || access.kind === 'metrics') return;
     try {
       request.subject = await subjectOf(request, access, rules);
+      requireUse(request.subject, access);
     } catch (error) {
       if (hasCode(error, 'invalid_credentials', 'unauthenticated')) onRefused(request);
       throw error;
@@ -34,12 +35,15 @@ export function requireAccess(app: App, rules: AccessRules, onRefused: (request:
 
 async function subjectOf(request: FastifyRequest, access: RouteAccess, rules: AccessRules): Promise<Subject> {
   const { authorization } = request.headers;
-  if (authorization === undefined) return asGuest(access, rules);
-  const subject = await rules.authenticate(authorization);
+  return authorization === undefined ? asGuest(access, rules) : rules.authenticate(authorization);
+}
+
+/** Guests have been let in or not by what is open to them. */
+function requireUse(subject: Subject, access: RouteAccess): void {
+  if (subject.kind === 'guest') return;
   requireScope(subject, access);
   requireLevel(subject, access);
   if (access.kind === 'system' && !hasRole(subject, ...access.roles)) throw new AppError('forbidden');
-  return subject;
 }
 
 /** Whoever sends no credentials is a guest; whoever sends bad ones is not. */
@@ -61,9 +65,9 @@ function requireScope(subject: Subject, access: RouteAccess): void {
   }
 }
 
-/** What is added, and the job that adds it, belong to the user, so no right on a document would stop a key that is to read only. */
+/** What is added belongs to the user, so no right on a document would stop a key that is to read only. */
 function requireLevel(subject: Subject, access: RouteAccess): void {
-  if (neededScope(access) !== 'ingest' || subject.levelCap >= LEVELS.write) return;
+  if (access.kind !== 'ingest' || subject.levelCap >= LEVELS.write) return;
   throw new AppError('forbidden', 'The API key is limited to reading');
 }
 

@@ -189,6 +189,27 @@ describe('the audit log', () => {
     expect((await read(`target_id=${group.group_id}&until=2999-01-01T00:00:00Z`)).items).toHaveLength(2);
   });
 
+  test('tells who was refused what only those who run the system may do, once an hour for each route', async () => {
+    const eve = await api.registerUser();
+    const key = await api.createKey(users.operator, ['read']);
+    const latestDenials = async () => {
+      const { items } = await read('action=access.denied&limit=3');
+      return items.map((entry: Record<string, unknown>) => [entry.actor_id, entry.via, entry.target_id]);
+    };
+    await api.inject({ url: '/users', as: eve });
+    await api.inject({ url: '/users', as: eve });
+    await api.inject({ url: '/users' });
+    await api.inject({ url: '/groups/unknown', as: eve });
+    const url = `/users/${eve.userId}/roles/super_admin`;
+    await api.inject({ method: 'PUT', url, as: users.auditor });
+    await api.inject({ url: '/queues', as: key });
+    expect(await latestDenials()).toEqual([
+      [users.operator.userId, 'api_key', 'GET /queues'],
+      [users.auditor.userId, 'session', 'PUT /users/:user_id/roles/:role'],
+      [eve.userId, 'session', 'GET /users'],
+    ]);
+  });
+
   test('is read page by page', async () => {
     const whole = await read('limit=100');
     const first = await read('limit=3');
