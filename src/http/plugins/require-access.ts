@@ -65,9 +65,9 @@ function requireScope(subject: Subject, access: RouteAccess): void {
   }
 }
 
-/** What is added belongs to the user, so no right on a document would stop a key that is to read only. */
+/** What is added, and the job that adds it, belong to the user, so no right on a document would stop a key that is to read only. */
 function requireLevel(subject: Subject, access: RouteAccess): void {
-  if (access.kind !== 'ingest' || subject.levelCap >= LEVELS.write) return;
+  if (neededScope(access) !== 'ingest' || subject.levelCap >= LEVELS.write) return;
   throw new AppError('forbidden', 'The API key is limited to reading');
 }
 
