@@ -143,7 +143,10 @@ export class JobRun implements Run {
     if (subject === null) {
       throw new AppError('rights_revoked', 'The account that the job acts for is gone or disabled, or its key deleted');
     }
-    return handler.run(payload.data, this.#context(subject));
+    const result = await handler.run(payload.data, this.#context(subject));
+    // What is no JSON fails here: with the outcomes of others it would hold up them all, cycle after cycle.
+    JSON.stringify(result);
+    return result;
   }
 
   #context(subject: Subject): JobContext {

@@ -249,6 +249,16 @@ describe('a handler that throws', () => {
     expect(JSON.stringify(job)).not.toContain('secret');
   });
 
+  test('fails the job alone where its result cannot be stored, and the worker goes on', async () => {
+    const { db, enqueue, work } = await world();
+    await work(async ({ n }) => (n === 0 ? { n: 0n } : {}));
+    const bad = await enqueue({ payload: { n: 0 }, maxAttempts: 1 });
+    const next = await enqueue({ payload: { n: 1 } });
+
+    expect(await finishedJob(db, next)).toMatchObject({ status: 'completed' });
+    expect(await finishedJob(db, bad)).toMatchObject({ status: 'failed', error: { code: 'job_failed' } });
+  });
+
   test.each([
     ['GiveUp', () => new GiveUp('provider_unavailable')],
     ['an error that trying again does not help', () => new AppError('pdf_encrypted')],
