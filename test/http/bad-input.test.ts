@@ -6,9 +6,9 @@ import { Readable } from 'node:stream';
 import { text as readText } from 'node:stream/consumers';
 import { request as send } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { linesOf } from '../attacks/lines.ts';
 import { createTestApp, type TestApp, type TestUser } from '../harness/app.ts';
 import { eventually } from '../harness/eventually.ts';
-import { FILE_NAMES } from './file-names.ts';
 
 const MAX_UPLOAD_BYTES = 1_048_576;
 const BOUNDARY = 'the-boundary';
@@ -321,7 +321,9 @@ async function firstLine(socket: Socket): Promise<string> {
 }
 
 describe('the name of an uploaded file', () => {
-  test.each(FILE_NAMES)('%j is offered as %j, and is a path nowhere', async (sent, offered) => {
+  const names = linesOf<{ sent: string; offered: string | null }>('file-names');
+
+  test.each(names)('$sent is offered as $offered, and is a path nowhere', async ({ sent, offered }) => {
     const { status, json } = await upload(multipart([{ ...FILE, fileName: sent }]));
     // Without a name a part is no file to multipart, but a field.
     if (status === 400) {
@@ -449,32 +451,15 @@ describe('JSON', () => {
 });
 
 describe('a URL to fetch', () => {
-  test.each([
-    'http://127.0.0.1/',
-    'http://127.1/',
-    'http://2130706433/',
-    'http://0x7f.0.0.1/',
-    'http://0177.0.0.1/',
-    'http://0.0.0.0/',
-    'http://10.1.2.3/',
-    'http://172.16.0.1/',
-    'http://192.168.1.1/',
-    'http://169.254.169.254/latest/meta-data/',
-    'http://100.64.0.1/',
-    'http://[::1]/',
-    'http://[::ffff:127.0.0.1]/',
-    'http://[fe80::1]/',
-    'http://[fd00::1]/',
-    'http://user:secret@example.org/',
-    'http://example.org:22/',
-    'ftp://example.org/',
-    'file:///etc/passwd',
-    'javascript:alert(1)',
-    'data:text/plain,x',
-  ])('%s is refused at once', async (target) => {
+  const refused = linesOf<{ url: string; expect: string }>('addresses').filter(({ expect: judgement, url: target }) => {
+    // What is no URL at all does not fit the schema, which the next test is about.
+    return judgement !== 'allowed' && URL.canParse(target);
+  });
+
+  test.each(refused)('$url is refused at once', async ({ url: target, expect: code }) => {
     await expectNothingLeft(async () => {
       const response = await api.inject({ method: 'POST', url: '/ingest/web', as: ada, payload: { url: target } });
-      expect([response.statusCode, response.json().code]).toEqual([422, 'url_not_allowed']);
+      expect([response.statusCode, response.json().code]).toEqual([422, code]);
     });
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { PUBLIC_ADDRESSES, REFUSED_FORMS, REFUSED_LITERALS } from '../../../test/fakes/ssrf-addresses.ts';
+import { linesOf } from '../../../test/attacks/lines.ts';
 import { AppError } from '../../errors/app-error.ts';
 import { isPublicAddress } from './address-rules.ts';
 import { outboundRules } from './url-rules.ts';
@@ -15,18 +15,10 @@ function codeOf(work: () => unknown): string | null {
   }
 }
 
-describe('a URL is refused before anything is connected', () => {
-  test.each(REFUSED_LITERALS)('$url ($why)', ({ url }) => {
-    expect(codeOf(() => rules.check(url))).toBe('url_not_allowed');
-  });
+const ADDRESSES = linesOf<{ url: string; why: string; expect: 'url_not_allowed' | 'allowed' }>('addresses');
 
-  test.each(REFUSED_FORMS)('$url ($why)', ({ url }) => {
-    expect(codeOf(() => rules.check(url))).toBe('url_not_allowed');
-  });
-});
-
-test.each(PUBLIC_ADDRESSES)('%s is public', (address) => {
-  expect(isPublicAddress(address)).toBe(true);
+test.each(ADDRESSES)('$url ($why) is judged before anything is connected: $expect', ({ url, expect: judgement }) => {
+  expect(codeOf(() => rules.check(url)) ?? 'allowed').toBe(judgement);
 });
 
 test('a name is not judged by its text: its addresses are when it is connected to', () => {
