@@ -79,6 +79,11 @@ const CASES: [string, string][] = [
     `INSERT INTO groups (group_id, name, created_at, updated_at) VALUES ('g', 'Otters', 0, 0);
       UPDATE group_quotas SET chunks = 1`,
   ],
+  [
+    'erased_accounts_go',
+    `INSERT INTO users (user_id, email_sealed, status, created_at, updated_at)
+      VALUES ('${'a'.repeat(64)}', x'', 'erased', 0, 0)`,
+  ],
 ];
 
 test.each(CASES)('%s is seen to be broken, and no other', async (name, script) => {
