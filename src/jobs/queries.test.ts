@@ -432,6 +432,16 @@ describe('cancelling', () => {
     expect(after.finished_at).toBeTypeOf('number');
   });
 
+  test('that is asked for again says and changes nothing more', async () => {
+    const job = await claimedJob();
+    await db.batch(cancelJob(job.jobId, EVERYBODY));
+    const { timeline, cancel_at } = await row(job.jobId);
+
+    await db.batch(cancelJob(job.jobId, EVERYBODY));
+
+    expect(await row(job.jobId)).toMatchObject({ timeline, cancel_at });
+  });
+
   test('ends a job whose claim never reached its worker', async () => {
     const job = await claimedJob();
     await db.batch(cancelJob(job.jobId, EVERYBODY));
@@ -488,6 +498,14 @@ describe('retrying', () => {
 
     await expect(db.batch(retryJob(job.jobId, EVERYBODY))).rejects.toMatchObject({ code: 'job_state_conflict' });
     expect(await row(job.jobId)).toMatchObject({ status });
+  });
+
+  test('refuses a job that has been run again so often that its timeline makes each change of it slow', async () => {
+    const job = await claimedJob();
+    await run(settleJob(job, { kind: 'failed', error: ERROR }));
+    await run(sql`UPDATE jobs SET timeline = timeline || ${',[1,"retry_asked",null]'.repeat(1_500)}`);
+
+    await expect(db.batch(retryJob(job.jobId, EVERYBODY))).rejects.toMatchObject({ code: 'job_state_conflict' });
   });
 
   test('refuses a job whose work another one has taken up', async () => {

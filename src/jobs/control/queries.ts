@@ -18,7 +18,8 @@ export function cancelJob(jobId: string, audience: JobAudience): Statement[] {
     ),
     sql`UPDATE jobs SET cancel_at = coalesce(cancel_at, ${now}), updated_at = ${now},
         finished_at = CASE WHEN status = 'pending' THEN ${now} END,
-        wait = NULL, timeline = timeline || ',[' || ${now} || ',"cancel_asked",null]',
+        wait = NULL,
+        timeline = timeline || CASE WHEN cancel_at IS NULL THEN ',[' || ${now} || ',"cancel_asked",null]' ELSE '' END,
         status = CASE WHEN status = 'pending' THEN 'cancelled' ELSE status END
       WHERE ${mine} AND status IN ('pending', 'processing')`,
   ];
@@ -30,18 +31,23 @@ const REVIVED = sql`status = 'pending', run_at = ${now}, attempts = 0, crashes =
   wait = CASE WHEN open_children > 0 THEN 'children' WHEN limit_key IS NOT NULL THEN 'key'
     WHEN rate_key IS NOT NULL THEN 'rate' END`;
 
-const KEY_IS_FREE = sql`(unique_key IS NULL OR NOT EXISTS (SELECT 1 FROM jobs live
+/** About a hundred runs. Each change of state writes the row again, so that a job retried for ever would get ever slower. */
+const MAX_TIMELINE_CHARS = 32_768;
+
+/** Of a failed or cancelled job: it may run again. */
+const MAY_REVIVE = sql`length(timeline) < ${literal(MAX_TIMELINE_CHARS)} AND (unique_key IS NULL OR NOT EXISTS (SELECT 1 FROM jobs live
   WHERE live.unique_key = jobs.unique_key AND live.status IN ('pending', 'processing')))`;
 
 /**
- * A failed or cancelled job runs again from where its stored stages end; unless another one has taken up its unique key.
+ * A failed or cancelled job runs again from where its stored stages end; unless another one has taken up its unique key, or
+ * it has been run again about a hundred times.
  */
 export function retryJob(jobId: string, audience: JobAudience): Statement[] {
   const mine = sql`job_id = ${jobId} AND (${mayWatch(audience)})`;
   return [
     requireThat(sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine})`, 'not_found'),
     requireThat(
-      sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine} AND status IN ('failed', 'cancelled') AND ${KEY_IS_FREE})`,
+      sql`EXISTS (SELECT 1 FROM jobs WHERE ${mine} AND status IN ('failed', 'cancelled') AND ${MAY_REVIVE})`,
       'job_state_conflict',
     ),
     sql`UPDATE jobs SET ${REVIVED} WHERE ${mine} AND status IN ('failed', 'cancelled')`,
@@ -77,7 +83,7 @@ export function deadLetters(filter: DeadLetterFilter, after: DeadLetter, until: 
 /** Those of the jobs that are still failed run again. Of two that share a unique key only one may live: the other stays. */
 export function reviveJobs(seqs: readonly number[]): Statement {
   return sql`UPDATE OR IGNORE jobs SET ${REVIVED} WHERE seq IN (SELECT value FROM json_each(${JSON.stringify(seqs)}))
-      AND status = 'failed' AND ${KEY_IS_FREE} RETURNING seq`;
+      AND status = 'failed' AND ${MAY_REVIVE} RETURNING seq`;
 }
 
 /** Stands for all types of jobs of a queue. */
