@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { schemaDifferences } from '../db/expected-schema.ts';
 import { schemaState } from '../db/migrate.ts';
 import { hasCode } from '../errors/app-error.ts';
 import { type Check, ok, problem, skipped, type Verdict } from './finding.ts';
@@ -18,6 +19,7 @@ export function databaseChecks(db: Database, migrationsDirectory: string): Check
   const isReady = () => schemaIsCurrent(db, migrationsDirectory);
   return [
     { name: 'schema', run: () => checkSchema(db, migrationsDirectory) },
+    { name: 'schema_objects', run: () => checkSchemaObjects(db, migrationsDirectory) },
     { name: 'journal_mode', run: () => ofFile(db, checkJournalMode) },
     { name: 'foreign_keys', run: () => checkForeignKeys(db) },
     { name: 'structure', run: () => ofFile(db, checkStructure) },
@@ -40,6 +42,19 @@ async function checkSchema(db: Database, directory: string): Promise<Verdict> {
     if (!hasCode(error, 'schema_mismatch')) throw error;
     return problem(error.detail, 'Run the version of anyrag that made the database, or restore a backup.');
   }
+}
+
+/** Triggers keep rights, counters and indexes true: one that is gone is not missed until it is too late. */
+async function checkSchemaObjects(db: Database, directory: string): Promise<Verdict> {
+  if (!(await schemaIsCurrent(db, directory))) return skipped('The schema is not that of this version.');
+  const { missing, changed, added } = await schemaDifferences(db, directory);
+  const differences = [
+    ...missing.map((name) => `${name} is missing`),
+    ...changed.map((name) => `${name} was changed`),
+    ...added.map((name) => `${name} was added`),
+  ];
+  if (differences.length === 0) return ok('Tables, indexes, triggers and views are those of the migrations.');
+  return problem(`Somebody has changed the schema: ${differences.join(', ')}.`, RESTORE);
 }
 
 /** The content can be judged when its tables are there and mean what this version means by them. */

@@ -4,7 +4,7 @@ export { assertRestoreFinished } from './backup/unfinished-restore.ts';
 export { databaseChecks, schemaIsCurrent } from './database-checks.ts';
 export { type Deleted, EXPIRING, type Swept, sweepExpired } from './expiry/sweep-expired.ts';
 export { fileChecks } from './file-checks.ts';
-export { type Check, type Finding, ok, problem, runChecks, type Verdict } from './finding.ts';
+export { type Check, type Finding, ok, problem, runChecks, skipped, type Verdict } from './finding.ts';
 export {
   checkDataDirectory,
   checkDiskSpace,
@@ -15,3 +15,4 @@ export {
 } from './host-checks.ts';
 export { COUNTED, COUNTED_UP_TO } from './statistics/queries.ts';
 export { readStatistics, type Statistics } from './statistics/statistics.ts';
+export { checkBackups, checkClock } from './time-checks.ts';

@@ -100,6 +100,16 @@ export async function selectEnforcesForeignKeys(db: Database): Promise<boolean> 
   return rows![0]!.foreign_keys === 1;
 }
 
+/** The database's clock, and the latest instant that it has given to what only ever grows; 0 where there is nothing. */
+export async function selectClock(db: Database): Promise<{ now: number; newest: number }> {
+  const rows = await db.query<{ now: number; newest: number }>(
+    sql`SELECT ${now} AS now, max(
+      coalesce((SELECT at FROM audit_log ORDER BY seq DESC LIMIT 1), 0),
+      coalesce((SELECT created_at FROM jobs ORDER BY seq DESC LIMIT 1), 0)) AS newest`,
+  );
+  return rows[0]!;
+}
+
 // Accounts and files
 
 export async function selectOneSealedEmail(db: Database): Promise<{ userId: string; sealed: Uint8Array } | null> {

@@ -173,6 +173,13 @@ export const SETTINGS = {
   ),
   JOB_TIMEOUT_MS: integer(3_600_000, 1_000, 86_400_000, 'milliseconds', 'Longest run of one attempt of a job.'),
   JOB_RETENTION_DAYS: integer(30, 1, 3_650, 'days', 'How long finished jobs are kept.'),
+  BACKUP_MAX_AGE_DAYS: integer(
+    7,
+    0,
+    3_650,
+    'days',
+    'Days after which `anyrag doctor` misses an `anyrag backup`; 0 where backups are made otherwise.',
+  ),
   JOB_RETENTION_COUNT: integer(
     1_000_000,
     0,

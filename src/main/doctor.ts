@@ -4,6 +4,8 @@ import { deriveSecrets, loadOrCreateSecret } from '../access/index.ts';
 import {
   assertRestoreFinished,
   type Check,
+  checkBackups,
+  checkClock,
   checkDataDirectory,
   checkDiskSpace,
   checkNodeVersion,
@@ -27,6 +29,7 @@ import { filePathOf, openDatabase } from '../db/open-database.ts';
 import { AppError, hasCode } from '../errors/app-error.ts';
 import { openDirectoryStorage } from '../storage/index.ts';
 import { databaseOptionsOf, MIGRATIONS_DIRECTORY, readConfig, secretFile, storageDirectory } from './platform.ts';
+import { providerChecks } from './provider-checks.ts';
 import { setUpProblems } from './set-up-problems.ts';
 import { terminalOf } from './terminal.ts';
 
@@ -65,6 +68,7 @@ function hostChecks(config: Config): Check[] {
     },
     { name: 'restore', run: () => checkRestore(config.dataDir) },
     { name: 'data_directory', run: () => checkDataDirectory(config.dataDir) },
+    ...providerChecks(config),
   ];
 }
 
@@ -82,15 +86,19 @@ async function checkRestore(dataDir: string) {
 async function examineData(config: Config): Promise<Finding[]> {
   const opened = await openExisting(config);
   if ('finding' in opened) return [opened.finding];
-  const { db, bytes } = opened;
+  const { db, bytes, warnings } = opened;
   try {
-    return await runChecks(await dataChecks(config, db, bytes));
+    return await runChecks(await dataChecks(config, db, { bytes, warnings }));
   } finally {
     await db.close();
   }
 }
 
-async function dataChecks(config: Config, db: Database, databaseBytes: number): Promise<Check[]> {
+async function dataChecks(
+  config: Config,
+  db: Database,
+  { bytes, warnings }: { bytes: number; warnings: readonly string[] },
+): Promise<Check[]> {
   const isCurrent = await schemaIsCurrent(db, MIGRATIONS_DIRECTORY);
   const directory = storageDirectory(config);
   const hasFiles = (await sizeOf(directory)) !== null;
@@ -107,8 +115,23 @@ async function dataChecks(config: Config, db: Database, databaseBytes: number): 
     { name: 'secret', run: () => checkSecret(secret) },
     ...(isCurrent && hasSecret ? [{ name: 'secret_opens_accounts', run: () => checkSealed(config, db) }] : []),
     ...(isCurrent && hasFiles ? fileChecks(db, await openDirectoryStorage(directory)) : []),
-    { name: 'disk_space', run: () => checkDiskSpace(where, databaseBytes) },
+    ...(isCurrent ? timeChecks(config, db) : []),
+    { name: 'local_disk', run: () => checkLocalDisk(warnings) },
+    { name: 'disk_space', run: () => checkDiskSpace(where, bytes) },
   ];
+}
+
+function timeChecks(config: Config, db: Database): Check[] {
+  return [
+    { name: 'clock', run: () => checkClock(db) },
+    { name: 'backups', run: () => checkBackups(db, config.backupMaxAgeDays === 0 ? null : config.backupMaxAgeDays) },
+  ];
+}
+
+/** What opening the database has warned of. */
+function checkLocalDisk(warnings: readonly string[]) {
+  if (warnings.length === 0) return ok('The database lies where SQLite can lock it.');
+  return problem(warnings.join(' '), 'Set DATA_DIR to a folder on a local disk, and move the data there.');
 }
 
 async function checkSealed(config: Config, db: Database) {
@@ -116,7 +139,7 @@ async function checkSealed(config: Config, db: Database) {
   return checkSecretOpensData(db, deriveSecrets(master));
 }
 
-type Opened = { db: Database; bytes: number } | { finding: Finding };
+type Opened = { db: Database; bytes: number; warnings: readonly string[] } | { finding: Finding };
 
 async function openExisting(config: Config): Promise<Opened> {
   const options = databaseOptionsOf(config);
@@ -128,8 +151,8 @@ async function openExisting(config: Config): Promise<Opened> {
         'For a new installation run "anyrag up" or "anyrag migrate"; else check DATA_DIR and DATABASE_URL.';
       return { finding: { name: 'database', ...problem(`${path} does not exist.`, repair) } };
     }
-    const { database: db } = await openDatabase(options);
-    return { db, bytes };
+    const { database: db, warnings } = await openDatabase(options);
+    return { db, bytes, warnings };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const repair =

@@ -99,6 +99,26 @@ describe('what is wrong is said, and nothing is made', () => {
     expect((await doctor({ EMBEDDING_PROVIDER: 'openai' })).problems).toEqual(['set_up']);
   });
 
+  test('models that do not answer', async () => {
+    await migrated();
+    const nobody = 'http://127.0.0.1:9/v1';
+    const { problems } = await doctor({
+      ...{ EMBEDDING_PROVIDER: 'openai', EMBEDDING_URL: nobody, EMBEDDING_MODEL: 'a-model' },
+      ...{ CHAT_PROVIDER: 'openai', CHAT_URL: nobody, CHAT_MODEL: 'a-model' },
+    });
+    expect(problems).toEqual(['embedding_provider', 'chat_provider']);
+  });
+
+  test('a trigger that somebody has dropped', async () => {
+    await migrated();
+    change('DROP TRIGGER users_stay_erased');
+    const { findings, problems } = await doctor();
+    expect(problems).toEqual(['schema_objects']);
+    expect(findings.find(({ name }) => name === 'schema_objects')!.detail).toContain(
+      'trigger users_stay_erased is missing',
+    );
+  });
+
   test('a file that is no database', async () => {
     await writeFile(join(dataDir, 'anyrag.db'), 'this is not a database, but it is long enough to look like a file');
     expect((await doctor()).problems).toEqual(['database']);
