@@ -19,7 +19,8 @@ import { fetchStage } from './stages/fetch.ts';
 import { indexStage, wordsOf } from './stages/index-words.ts';
 import { parseStage, policyFor } from './stages/parse.ts';
 import { readPages } from './stages/parse-parts.ts';
-import { type PipelineDependencies, type Stage, writeFor } from './stages/stage.ts';
+import { type PipelineDependencies, writeFor } from './stages/stage.ts';
+import { startStage } from './stages/stage-metrics.ts';
 
 export { createPipeline, type PipelineSettings } from './pipeline.ts';
 export { EMBED_STRETCH } from './stages/embed.ts';
@@ -47,22 +48,33 @@ export function ingestHandler(deps: PipelineDependencies): JobHandler<IngestPayl
 }
 
 async function build(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
-  const fetched = await runStage(fetchStage, deps, payload, context);
+  const fetched = await runStage('fetch', deps, payload, context);
   if (isUnchanged(fetched, deps)) return unchanged(fetched, context);
-  for (const stage of [parseStage, chunkStage, indexStage]) await runStage(stage, deps, payload, context);
+  for (const stage of ['parse', 'chunk', 'index'] as const) await runStage(stage, deps, payload, context);
   return embed(deps, payload, context);
 }
 
+const STAGES = { fetch: fetchStage, parse: parseStage, chunk: chunkStage, index: indexStage, embed: embedStage };
+
 /** The version as the stage leaves it. */
 async function runStage(
-  stage: Stage,
+  name: keyof typeof STAGES,
   deps: PipelineDependencies,
   payload: IngestPayload,
   context: JobContext,
 ): Promise<VersionState> {
   context.signal.throwIfAborted();
-  await stage(deps, await readVersion(deps, payload, context), context);
-  return readVersion(deps, payload, context);
+  const before = await readVersion(deps, payload, context);
+  const note = startStage(deps.metrics, name, before);
+  try {
+    await STAGES[name](deps, before, context);
+    const after = await readVersion(deps, payload, context);
+    note('completed', after);
+    return after;
+  } catch (error) {
+    note('interrupted', before);
+    throw error;
+  }
 }
 
 async function readVersion(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
@@ -76,7 +88,7 @@ async function readVersion(deps: PipelineDependencies, payload: IngestPayload, c
 async function embed(deps: PipelineDependencies, payload: IngestPayload, context: JobContext) {
   const missing: string[] = [];
   try {
-    await runStage(embedStage, deps, payload, context);
+    await runStage('embed', deps, payload, context);
   } catch (error) {
     const isProviderError = error instanceof AppError && error.code.startsWith('provider_');
     const isLast = context.attempt >= context.maxAttempts || (isProviderError && !error.retryable);

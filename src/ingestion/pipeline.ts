@@ -2,6 +2,7 @@ import type { Database } from '../db/database.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import { createTokenMeter } from '../quotas/index.ts';
 import type { Storage } from '../storage/index.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { detectMediaType } from './parsers/detect.ts';
 import type { ParseLimits } from './parsers/parsed-document.ts';
 import { assembleParts, type ParseOptions, parseUpTo, readPart } from './parsers/run-parser.ts';
@@ -23,7 +24,13 @@ export interface PipelineSettings {
 
 /** The stages' real surroundings: guarded fetch, and parsers in child processes with limits. */
 export function createPipeline(
-  deps: { db: Database; storage: Storage; embeddingModel: EmbeddingModel | null; temporaryDirectory: string },
+  deps: {
+    db: Database;
+    storage: Storage;
+    embeddingModel: EmbeddingModel | null;
+    temporaryDirectory: string;
+    metrics?: Metrics;
+  },
   settings: PipelineSettings,
 ): PipelineDependencies {
   const optionsFor = (run: ParseRun): ParseOptions => ({

@@ -19,6 +19,7 @@ export {
   WHOLE_QUEUE,
 } from './control/queries.ts';
 export { enqueueRedrive, REDRIVE, redriveHandler } from './control/redrive.ts';
+export { countWorkers, selectDepths } from './depth/queries.ts';
 export { type Enqueued, type EnqueueRequest, enqueueJob, hashPollToken } from './enqueue.ts';
 export {
   cancelJobsOf,

@@ -13,6 +13,8 @@ import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
 import { createTokenMeter } from '../quotas/index.ts';
 import { renderMetrics } from '../telemetry/prometheus.ts';
 import { createMetrics, metricsAccessOf } from './metrics.ts';
+import { collectorOfSiblings } from './metrics-exchange.ts';
+import { addSources } from './metrics-sources.ts';
 import { chatSettings, embeddingSettings } from './models.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
 import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets } from './platform.ts';
@@ -31,6 +33,8 @@ async function main({ isJson }: Output): Promise<void> {
   const rules = ingestionRules(config);
   const stopping = new AbortController();
   const metrics = createMetrics(config, log);
+  const siblings = collectorOfSiblings();
+  if (metrics !== null) addSources(metrics, { db, cache });
   const app = await buildApp({
     log,
     version: JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')).version,
@@ -77,7 +81,10 @@ async function main({ isJson }: Output): Promise<void> {
         recorder: metrics,
         export: {
           access: metricsAccessOf(config),
-          render: async (format) => renderMetrics([{ process: 'api', metrics: await metrics.snapshot() }], format),
+          render: async (format) => {
+            const [own, others] = await Promise.all([metrics.snapshot(), siblings()]);
+            return renderMetrics([{ process: 'api', metrics: own }, ...others], format);
+          },
         },
       },
     }),

@@ -1,15 +1,18 @@
 import { once } from 'node:events';
 import type { Output } from '../cli/output.ts';
-import { followWorker, serveJobs } from '../worker/serve-jobs.ts';
+import { RelayedMetrics } from '../telemetry/relayed-metrics.ts';
+import { followWorker, relayToWorker, serveJobs } from '../worker/serve-jobs.ts';
 import { openJobPlatform } from './job-platform.ts';
 import { runProcess } from './run-process.ts';
 
 /** A process of a worker, in which jobs of isolated types run. Started by the worker only, and ended with it. */
 async function main({ isJson }: Output): Promise<void> {
   followWorker();
-  const { runs } = await openJobPlatform({ isJson });
+  const { runs, metrics } = await openJobPlatform({ isJson }, ({ metrics }) =>
+    metrics ? new RelayedMetrics(relayToWorker) : null,
+  );
   const left = once(process, 'disconnect');
-  serveJobs(runs);
+  serveJobs(runs, metrics);
   await left;
 }
 

@@ -1,8 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jobSubject, openSigningKeys } from '../access/index.ts';
+import type { Config } from '../config/config.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
-import { createEmbeddingModel } from '../providers/index.ts';
+import { createEmbeddingModel, measuredEmbedding } from '../providers/index.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { createHandlers } from '../worker/handlers.ts';
 import type { JobRunDependencies } from '../worker/job-run.ts';
 import { embeddingSettings } from './models.ts';
@@ -10,8 +13,10 @@ import { MIGRATIONS_DIRECTORY, openPlatform, openSecrets, type Platform } from '
 import { mailerOf, publicUrlOf } from './sign-in.ts';
 
 /** What a worker and the processes of its jobs have in common. */
-export interface JobPlatform extends Platform {
+export interface JobPlatform<M extends Metrics> extends Platform {
   runs: JobRunDependencies;
+  /** Null where METRICS is off. */
+  metrics: M | null;
   close(): Promise<void>;
 }
 
@@ -19,7 +24,10 @@ export interface JobPlatform extends Platform {
 const ABORT_GRACE_MS = 10_000;
 
 /** Opens what handlers need. Models are loaded by the first job that uses them. */
-export async function openJobPlatform(output: { isJson: boolean }): Promise<JobPlatform> {
+export async function openJobPlatform<M extends Metrics>(
+  output: { isJson: boolean },
+  createMetrics: (config: Config, log: Logger) => M | null,
+): Promise<JobPlatform<M>> {
   const platform = await openPlatform('worker', output);
   const { config, log, db, storage } = platform;
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
@@ -30,21 +38,35 @@ export async function openJobPlatform(output: { isJson: boolean }): Promise<JobP
   const temporaryDirectory = join(config.dataDir, 'tmp');
   await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
   // One try per call: the queue tries again, and without holding a slot meanwhile.
-  const embeddingModel = createEmbeddingModel(embeddingSettings(config), { maxAttempts: 1 });
+  const model = createEmbeddingModel(embeddingSettings(config), { maxAttempts: 1 });
+  const metrics = createMetrics(config, log);
+  const embeddingModel = model === null || metrics === null ? model : measuredEmbedding(model, metrics);
+  const measuring = metrics === null ? {} : { metrics };
   const runs: JobRunDependencies = {
     db,
     log,
     handlers: createHandlers(
-      { db, storage, embeddingModel, temporaryDirectory, secrets, mailer, publicUrl: publicUrlOf(config) },
+      {
+        db,
+        storage,
+        embeddingModel,
+        temporaryDirectory,
+        secrets,
+        mailer,
+        publicUrl: publicUrlOf(config),
+        ...measuring,
+      },
       config,
     ),
     resolveSubject: (job) => jobSubject({ db }, job),
     jobTimeoutMs: config.jobTimeoutMs,
     abortGraceMs: ABORT_GRACE_MS,
+    ...measuring,
   };
   return {
     ...platform,
     runs,
+    metrics,
     async close() {
       mailer?.close();
       await embeddingModel?.close();

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { siblingModule } from '../base/source-file.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { exchangeMetrics } from './metrics-exchange.ts';
 
 type ChildName = 'api' | 'worker';
 
@@ -13,6 +14,8 @@ interface ReadyMessage {
 
 interface Child {
   name: ChildName;
+  /** 1 and up among the workers, taken over by whoever replaces a dead one. */
+  slot: number;
   process: ChildProcess;
   isReady: boolean;
   /** Restarts in a row that did not get as far as being ready. */
@@ -75,14 +78,26 @@ export class Supervisor {
         detached: true,
       },
     );
-    const child: Child = { name, process: process_, isReady: false, failedStarts };
+    const child: Child = { name, slot: this.#freeSlot(name), process: process_, isReady: false, failedStarts };
     this.#children.add(child);
-    process_.on('message', (message: ReadyMessage) => {
+    exchangeMetrics(process_, () => this.#workers());
+    process_.on('message', (message: { kind: string }) => {
+      if (message.kind !== 'ready') return;
       child.isReady = true;
-      onReady(message);
+      onReady(message as ReadyMessage);
     });
     process_.once('exit', (code, signal) => this.#ended(child, code, signal));
     return child;
+  }
+
+  #freeSlot(name: ChildName): number {
+    const taken = new Set([...this.#children].filter((child) => child.name === name).map(({ slot }) => slot));
+    for (let slot = 1; ; slot++) if (!taken.has(slot)) return slot;
+  }
+
+  #workers(): Map<string, ChildProcess> {
+    const workers = [...this.#children].filter(({ name }) => name === 'worker');
+    return new Map(workers.map(({ slot, process }) => [`worker-${slot}`, process]));
   }
 
   #ended(child: Child, code: number | null, signal: NodeJS.Signals | null): void {

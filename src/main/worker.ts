@@ -1,11 +1,17 @@
 import { siblingModule } from '../base/source-file.ts';
 import type { Output } from '../cli/output.ts';
+import type { Config } from '../config/config.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { JobHandler } from '../jobs/index.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { type PrometheusMetrics, renderMetrics } from '../telemetry/prometheus.ts';
+import { serveMetrics } from '../telemetry/serve-metrics.ts';
 import { BUILT_IN_SCHEDULES } from '../worker/maintenance.ts';
 import { Scheduler } from '../worker/scheduler.ts';
 import { startWorker } from '../worker/start-worker.ts';
 import { openJobPlatform } from './job-platform.ts';
+import { createMetrics, metricsAccessOf } from './metrics.ts';
+import { answerSupervisor } from './metrics-exchange.ts';
 import { tellParent, untilStopped } from './on-stop.ts';
 import { runProcess } from './run-process.ts';
 
@@ -18,9 +24,10 @@ interface WorkerOptions {
 /** One worker process: claims jobs until it is told to stop. */
 async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
   const serves = readOptions(options);
-  const { config, log, databaseOptions, runs, close } = await openJobPlatform({ isJson });
+  const { config, log, databaseOptions, runs, metrics, close } = await openJobPlatform({ isJson }, createMetrics);
   const { shutdownGraceMs: graceMs } = config;
   const concurrency = serves.concurrency ?? config.workerConcurrency;
+  if (metrics !== null) await exposeMetrics(config, log, metrics);
   const stuck = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<never>();
   const worker = await startWorker({
@@ -54,6 +61,21 @@ async function main({ isJson }: Output, options: WorkerOptions): Promise<void> {
   tellParent({ kind: 'ready' });
   await Promise.race([stopped, failed.promise]);
   log.info({ event: 'worker.stopped' }, 'worker stopped');
+}
+
+/** Under `up` the API serves them; a worker alone does so itself where it is given a port. */
+async function exposeMetrics(config: Config, log: Logger, metrics: PrometheusMetrics): Promise<void> {
+  answerSupervisor(metrics);
+  if (config.workerMetricsPort === null || process.connected === true) return;
+  const { host, workerMetricsPort: port } = config;
+  await serveMetrics({
+    host,
+    port,
+    access: metricsAccessOf(config),
+    log,
+    render: async (format) => renderMetrics([{ process: 'worker', metrics: await metrics.snapshot() }], format),
+  });
+  log.info({ event: 'worker.metrics_listening', port }, `metrics at http://${host}:${port}/metrics`);
 }
 
 function readOptions({ queues, types, concurrency }: WorkerOptions) {

@@ -5,6 +5,7 @@ import type { ChatModel, EmbeddingModel } from './models.ts';
 import { createOpenAiChat, createOpenAiEmbedding } from './openai-compatible.ts';
 import { createPackagedEncoder } from './packaged-encoder.ts';
 
+export { measuredChat, measuredEmbedding } from './measured-models.ts';
 export type { ChatModel, ChatRequest, ChatUsage, EmbeddingModel } from './models.ts';
 
 export interface EmbeddingSettings {

@@ -23,6 +23,11 @@ export interface ProcessMetrics {
 
 type AnyMetric = Counter<string> | Gauge<string> | Histogram<string>;
 
+interface Source {
+  names: readonly MetricName[];
+  read: () => Promise<readonly Sample[]> | readonly Sample[];
+}
+
 export type MetricsFormat = 'text' | 'openmetrics';
 
 /** Names of the client that `promtool check metrics` rightly complains about: gauges called totals, and types in names. */
@@ -42,7 +47,7 @@ export class PrometheusMetrics implements Metrics {
   /** Of this kind because no other keeps exemplars; how it is written is decided when it is. */
   readonly #registry = new Registry(Registry.OPENMETRICS_CONTENT_TYPE as never);
   readonly #metrics = new Map<string, AnyMetric>();
-  readonly #sources: (() => Promise<readonly Sample[]> | readonly Sample[])[] = [];
+  readonly #sources: Source[] = [];
   readonly #onFailed: (error: unknown) => void;
 
   /** `onFailed` is told of a source that could not be read; the others are in the snapshot nevertheless. */
@@ -75,30 +80,41 @@ export class PrometheusMetrics implements Metrics {
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
   }
 
-  /** Asked with each snapshot; its samples replace all series of the metrics that they are of. */
-  addSource(source: () => Promise<readonly Sample[]> | readonly Sample[]): void {
-    this.#sources.push(source);
+  /** Asked with each snapshot for all there is to say about these metrics: a series that is not told any more is 0. */
+  addSource(names: readonly MetricName[], read: () => Promise<readonly Sample[]> | readonly Sample[]): void {
+    this.#sources.push({ names, read });
   }
 
   async snapshot(): Promise<MetricSnapshot[]> {
-    await Promise.all(this.#sources.map((source) => this.#read(source)));
-    return (await this.#registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
+    await Promise.all(this.#sources.map((source) => this.#update(source)));
+    const metrics = (await this.#registry.getMetricsAsJSON()) as unknown as MetricSnapshot[];
+    return metrics.filter(({ name }) => !this.#isUnknownHere(name));
   }
 
-  async #read(source: () => Promise<readonly Sample[]> | readonly Sample[]): Promise<void> {
+  /** A gauge without labels is 0 from the start, which would be wrong in a process that does not know the figure. */
+  #isUnknownHere(name: string): boolean {
+    if (!Object.hasOwn(METRICS, name)) return false;
+    const { type, labels } = definitionOf(name as MetricName);
+    if (type !== 'gauge' || Object.keys(labels).length > 0) return false;
+    return !this.#sources.some(({ names }) => names.includes(name as MetricName));
+  }
+
+  async #update({ names, read }: Source): Promise<void> {
     try {
-      this.#replace(await source());
+      const samples = await read();
+      for (const name of names) await this.#zero(this.#metrics.get(name)!);
+      for (const { name, labels, value } of samples) {
+        (this.#metrics.get(name) as Counter<string> | Gauge<string>).inc(closedLabels(name, labels), value);
+      }
     } catch (error) {
       this.count('anyrag_metrics_collect_failures_total', {});
       this.#onFailed(error);
     }
   }
 
-  #replace(samples: readonly Sample[]): void {
-    for (const name of new Set(samples.map((sample) => sample.name))) this.#metrics.get(name)!.reset();
-    for (const { name, labels, value } of samples) {
-      (this.#metrics.get(name) as Counter<string> | Gauge<string>).inc(closedLabels(name, labels), value);
-    }
+  async #zero(metric: AnyMetric): Promise<void> {
+    if (!(metric instanceof Gauge)) return metric.reset();
+    for (const { labels } of (await metric.get()).values) metric.set(labels as Record<string, string>, 0);
   }
 
   #create(name: MetricName): AnyMetric {

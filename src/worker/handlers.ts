@@ -26,6 +26,7 @@ import { type Mailer, SEND_MAIL } from '../mail/index.ts';
 import { sendMailHandler } from '../mail/jobs.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import type { Storage } from '../storage/index.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { MAINTENANCE, maintenanceHandler } from './maintenance.ts';
 
 export interface HandlerDependencies {
@@ -38,6 +39,8 @@ export interface HandlerDependencies {
   mailer: Mailer | null;
   /** Base URL of the server as its users see it. */
   publicUrl: string;
+  /** Undefined: nothing is measured. */
+  metrics?: Metrics;
 }
 
 /** Every type of job and what runs for it. */

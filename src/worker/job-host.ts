@@ -4,6 +4,8 @@ import { isFullHeap, residentBytes } from '../base/process-memory.ts';
 import type { AppError } from '../errors/app-error.ts';
 import type { ClaimedJob, Outcome } from '../jobs/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { type Metrics, NO_METRICS } from '../telemetry/metrics.ts';
+import { countRelayed } from '../telemetry/relayed-metrics.ts';
 import type { HostReply, HostRequest } from './job-host-protocol.ts';
 
 export interface JobHostOptions {
@@ -14,6 +16,8 @@ export interface JobHostOptions {
   /** How long a job may go on after it was told to stop before its process is killed. */
   abortGraceMs: number;
   log: Logger;
+  /** Told what its jobs measure. Undefined: nobody is. */
+  metrics?: Metrics;
 }
 
 /** How a run on a host ended. */
@@ -55,6 +59,7 @@ export class JobHost {
     });
     this.#child.on('message', (reply: HostReply) => {
       if (reply.kind === 'ready') this.#ready.resolve();
+      else if (reply.kind === 'measured') countRelayed(options.metrics ?? NO_METRICS, reply.relayed);
       else this.#receive(reply);
     });
     this.ended = new Promise((resolve) => {

@@ -17,6 +17,7 @@ import {
   updateProgress,
 } from '../jobs/index.ts';
 import { activeTrace, type Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { continueTrace, newTrace } from '../telemetry/trace-context.ts';
 import { JobLog } from './job-log.ts';
 import { JobProgressWriter } from './job-progress.ts';
@@ -31,6 +32,8 @@ export interface JobRunDependencies {
   jobTimeoutMs: number;
   /** How long a handler may go on after it was told to stop before it is given up. */
   abortGraceMs: number;
+  /** Undefined: nothing is measured. */
+  metrics?: Metrics;
 }
 
 /** A run in this process: from the payload to an outcome. */

@@ -18,6 +18,7 @@ import {
   type JobHandler,
   RetryLater,
 } from '../jobs/index.ts';
+import { PrometheusMetrics, renderMetrics } from '../telemetry/prometheus.ts';
 
 const SYSTEM = { ownerId: null, via: 'system', levelCap: 4, groupId: null } as const;
 const EVERYBODY = { all: true, ownerId: null, pollTokenHash: null };
@@ -563,4 +564,26 @@ describe('a database that fails', () => {
     expect(await finishedJob(db, id)).toMatchObject({ status: 'completed', result: { attempt: 1 }, attempts: 1 });
     expect(lost).toBe(2);
   });
+});
+
+test('claims, outcomes, times, waits and retries are measured by type', async () => {
+  const { enqueue, work, db } = await world();
+  const metrics = new PrometheusMetrics({ onFailed: (error) => expect(error).toBeUndefined() });
+  const worker = await work(
+    async ({ fail }, { attempt }) => {
+      if (fail === true && attempt === 1) throw new AppError('provider_unavailable');
+      if (fail === 'always') throw new GiveUp('validation_failed');
+      return {};
+    },
+    { metrics },
+  );
+  for (const payload of [{}, { fail: true }, { fail: 'always' }]) await finishedJob(db, await enqueue({ payload }));
+  await worker.stop();
+  const { text } = await renderMetrics([{ process: 'worker', metrics: await metrics.snapshot() }], 'text');
+  const outcome = (name: string) =>
+    text.match(new RegExp(`anyrag_job_outcomes_total{process="worker",job_type="work",outcome="${name}"} (\\d+)`))?.[1];
+  expect([outcome('completed'), outcome('retry'), outcome('failed')]).toEqual(['2', '1', '1']);
+  expect(text).toContain('anyrag_job_claims_total{process="worker",job_type="work"} 4');
+  expect(text).toContain('anyrag_job_wait_seconds_count{process="worker",job_type="work"} 4');
+  expect(text).toContain('anyrag_job_duration_seconds_count{process="worker",job_type="work",outcome="completed"} 2');
 });

@@ -19,6 +19,7 @@ import {
 import { isFileBroken } from './broken-file.ts';
 import { HostedRun } from './hosted-run.ts';
 import type { JobHostPool } from './job-host-pool.ts';
+import { type Ended, noteClaimed, noteRun, noteSettled } from './job-metrics.ts';
 import { JobRun, type JobRunDependencies } from './job-run.ts';
 import type { Lease } from './lease.ts';
 import { Paces } from './paces.ts';
@@ -53,7 +54,7 @@ export class JobRunner {
   readonly #running = new Map<string, Run>();
   readonly #paces = new Paces();
   /** Ended jobs whose outcome is not stored yet; kept until a transaction with it has committed. */
-  #unsettled: Settlement[] = [];
+  #unsettled: Ended[] = [];
   /** Outcomes that a failed transaction held: where only its answer was lost, they are stored. */
   readonly #saidBefore = new WeakSet<Settlement>();
   #runnable: Runnable | null = null;
@@ -71,7 +72,10 @@ export class JobRunner {
 
   constructor(deps: JobRunnerDependencies) {
     this.#deps = deps;
-    deps.lease.onLost(() => this.#abandonAll(new AppError('lease_lost')));
+    deps.lease.onLost(() => {
+      deps.metrics?.count('anyrag_worker_lease_losses_total', {});
+      this.#abandonAll(new AppError('lease_lost'));
+    });
     deps.lease.onCancel((seq, fence) => this.#running.get(keyOf({ seq, fence }))?.abort(new AppError('job_cancelled')));
     deps.lease.onFileBroken((error) => this.#becomeUseless(error));
     deps.lease.onBeat(() => {
@@ -226,6 +230,7 @@ export class JobRunner {
   #beginAll(claimed: ClaimedJob[]): void {
     claimed.sort((a, b) => a.priority - b.priority || a.vt - b.vt || a.seq - b.seq);
     for (const job of claimed) {
+      if (this.#deps.metrics !== undefined) noteClaimed(this.#deps.metrics, job);
       if (this.#stopping) this.#giveBack(job);
       else this.#begin(job);
     }
@@ -242,6 +247,7 @@ export class JobRunner {
       if (!this.#running.delete(key)) return;
       if (run.mustEndAt === this.#deadline) this.#setDeadline();
       this.#paces.note(job, run.ranMs);
+      if (this.#deps.metrics !== undefined) noteRun(this.#deps.metrics, { job, outcome }, run.ranMs);
       this.#unsettled.push({ job, outcome });
       this.#deps.wakeUp.now();
     });
@@ -313,9 +319,15 @@ export class JobRunner {
     return most - running;
   }
 
-  #reportStored(settling: readonly Settlement[], stored: readonly Row[]): void {
+  #reportStored(settling: readonly Ended[], stored: readonly Row[]): void {
     const seqs = new Set(stored.map(({ seq }) => seq));
-    for (const settlement of settling) if (!seqs.has(settlement.job.seq)) this.#reportStale(settlement);
+    for (const ended of settling) {
+      const isStored = seqs.has(ended.job.seq);
+      if (this.#deps.metrics !== undefined) {
+        noteSettled(this.#deps.metrics, ended, !isStored && !this.#saidBefore.has(ended));
+      }
+      if (!isStored) this.#reportStale(ended);
+    }
   }
 
   #reportStale(settlement: Settlement): void {
@@ -336,6 +348,7 @@ export class JobRunner {
 
   #reportRescued(row: Row): void {
     const { job_id, status } = row;
+    this.#deps.metrics?.count('anyrag_job_rescues_total', { status: String(status) });
     this.#deps.log.warn({ event: 'job.rescued', job_id, status }, 'took over a job of a dead worker');
   }
 }

@@ -40,7 +40,15 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const { db, log, queues, handlers, concurrency, abortGraceMs } = options;
   const serves = { queues, jobTypes: [...handlers.keys()] };
   const lease = new Lease({ db, database: options.database, leaseMs: options.leaseMs, log, ...serves });
-  const hosts = options.hosts && new JobHostPool({ ...options.hosts, log, size: concurrency, abortGraceMs });
+  const hosts =
+    options.hosts &&
+    new JobHostPool({
+      ...options.hosts,
+      ...(options.metrics && { metrics: options.metrics }),
+      log,
+      size: concurrency,
+      abortGraceMs,
+    });
   const runner = new JobRunner({ ...options, lease, hosts, wakeUp: new WakeUp(db) });
   await lease.start();
   runner.start();

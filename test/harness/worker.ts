@@ -3,6 +3,7 @@ import type { Database } from '../../src/db/database.ts';
 import { sql } from '../../src/db/sql.ts';
 import { type Job, type JobHandler, selectJob } from '../../src/jobs/index.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
 import type { Lease } from '../../src/worker/lease.ts';
 import { startWorker } from '../../src/worker/start-worker.ts';
 import { waitUntil } from './wait-until.ts';
@@ -24,6 +25,8 @@ export interface TestWorkerOptions {
   queues?: readonly string[];
   abortGraceMs?: number;
   onStuck?: () => void;
+  /** Default: nothing is measured. */
+  metrics?: Metrics;
 }
 
 /** The worker of `main/worker.ts` in this process, isolated jobs included. */

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { detectLanguage } from '../../base/language.ts';
 import type { Statement } from '../../db/database.ts';
@@ -24,10 +25,12 @@ import { type Stage, writeFor } from './stage.ts';
  */
 export const parseStage: Stage = async (deps, version, context) => {
   if (version.isParsed) return;
-  const { mediaType, parsed } = await withParseInput(deps, version, async (input) => ({
+  const { mediaType, parsed, bytes } = await withParseInput(deps, version, async (input) => ({
     mediaType: input.mediaType,
     parsed: await readDocument(deps, version, input, context),
+    bytes: deps.metrics === undefined ? 0 : (await stat(input.path)).size,
   }));
+  deps.metrics?.count('anyrag_ingestion_bytes_total', {}, bytes);
   const pages = parsed.pageCount ?? 1;
   context.progress('parse', pages, pages);
   context.progress('redact', 0, 1);

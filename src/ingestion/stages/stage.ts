@@ -3,6 +3,7 @@ import type { JobContext } from '../../jobs/index.ts';
 import type { EmbeddingModel } from '../../providers/index.ts';
 import type { TokenMeter } from '../../quotas/index.ts';
 import type { Storage } from '../../storage/index.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import type { LongDocument, PageRange, ParsedDocument, ParseInput } from '../parsers/parsed-document.ts';
 import { requireMayWrite, requireVersion, type VersionState } from '../queries.ts';
 import type { IngestionRules } from '../rules.ts';
@@ -23,6 +24,8 @@ export interface PipelineDependencies {
   embeddingModel: EmbeddingModel | null;
   /** Directory for files on their way to the storage. */
   temporaryDirectory: string;
+  /** Undefined: nothing is measured. */
+  metrics?: Metrics;
   maxBytes: number;
   rules: IngestionRules;
   tokens: TokenMeter;
