@@ -15,6 +15,7 @@ import {
   type MembershipChange,
   requireFutureEnd,
   requireGroupRole,
+  requireLastsNoLonger,
   requireMayReceive,
   requireMember,
   requireNoMember,
@@ -86,6 +87,7 @@ async function addUser(
   await db.batch([
     ...requireGroupRole(subject, groupId, ['admin']),
     requireMayReceive(added.userId),
+    requireLastsNoLonger(subject, groupId, added),
     ...requireFutureEnd(added.expiresAt),
     requireNoMember(groupId, added.userId),
     ...insertMembership(membership),
@@ -110,6 +112,7 @@ export async function changeMember(
   await db.batch([
     ...roles,
     requireMember(groupId, userId),
+    requireLastsNoLonger(subject, groupId, { userId, ...change }),
     ...requireFutureEnd(change.expiresAt),
     updateMembership(groupId, userId, change),
     recordAudit(subject, 'member.changed', { type: 'group', id: groupId }, about(userId, change)),

@@ -167,6 +167,26 @@ export function deleteMembership(groupId: string, userId: string): Statement {
   return sql`DELETE FROM group_memberships WHERE group_id = ${groupId} AND user_id = ${userId}`;
 }
 
+/**
+ * Whoever is an admin for a while neither lengthens that nor makes others admins for longer: their end would be none. `userId`
+ * is the member who is added or changed, null for somebody who is invited; to be run before the change.
+ */
+export function requireLastsNoLonger(
+  subject: Subject,
+  groupId: string,
+  { userId, role, expiresAt }: MembershipChange & { userId: string | null },
+): Statement {
+  const asIs = (column: Sql) =>
+    sql`(SELECT ${column} FROM group_memberships WHERE group_id = ${groupId} AND user_id = ${userId})`;
+  const isAbout = userId === subject.userId ? sql`1` : sql`coalesce(${role ?? null}, ${asIs(sql`role`)}) = 'admin'`;
+  const end = expiresAt === undefined ? asIs(sql`expires_at`) : sql`${expiresAt}`;
+  return requireThat(
+    sql`NOT EXISTS (SELECT 1 FROM group_memberships m WHERE m.group_id = ${groupId} AND m.user_id = ${subject.userId}
+      AND m.expires_at IS NOT NULL AND ${isAbout} AND (${end} IS NULL OR ${end} > m.expires_at))`,
+    'forbidden',
+  );
+}
+
 /** Whoever ends something sooner removes it; an end that has passed already is a mistake. */
 export function requireFutureEnd(instantMs: number | null | undefined): Statement[] {
   return instantMs == null ? [] : [requireThat(sql`${instantMs} > ${now}`, 'expiry_in_the_past')];

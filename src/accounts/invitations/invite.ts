@@ -6,7 +6,7 @@ import type { Statement } from '../../db/database.ts';
 import { AppError } from '../../errors/app-error.ts';
 import { enqueueMail } from '../../mail/index.ts';
 import type { GroupRole } from '../groups/group.ts';
-import { requireFutureEnd, requireGroupRole, selectReceiverByEmail } from '../groups/queries.ts';
+import { requireFutureEnd, requireGroupRole, requireLastsNoLonger, selectReceiverByEmail } from '../groups/queries.ts';
 import { validEmail } from '../new-user.ts';
 import type { CreatedInvitation, Invitation, InvitationDependencies } from './invitation.ts';
 import { invitationLink, invitationMail } from './invitation-mail.ts';
@@ -59,6 +59,7 @@ export async function invite(
   });
   const checks = [
     ...requireGroupRole(subject, groupId, ['admin']),
+    requireLastsNoLonger(subject, groupId, { userId: null, role, expiresAt: memberUntil }),
     ...requireFutureEnd(memberUntil),
     requireNoMemberByEmail(groupId, emailHmac),
     requireRoomForInvitation(groupId, emailHmac),

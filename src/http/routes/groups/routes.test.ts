@@ -412,6 +412,36 @@ describe('who may do what', () => {
     expect(roles).toEqual([{ user_id: superAdmin.userId }]);
   });
 
+  test('an admin for a while lets in members for good, and admins for no longer than that, oneself included', async () => {
+    const group = await makeGroup();
+    const [soon, later] = ['2999-01-01T00:00:00Z', '2999-01-02T00:00:00Z'];
+    await add(group, grace, 'admin', { expires_at: soon });
+    const addByGrace = (body: object) => codeOf(send('POST', `/groups/${group}/members`, grace, body));
+    const change = (user: TestUser, body: object) =>
+      codeOf(send('PATCH', `/groups/${group}/members/${user.userId}`, grace, body));
+    const invite = (body: object) =>
+      codeOf(send('POST', `/groups/${group}/invitations`, grace, { email: 'x@example.com', ...body }));
+
+    for (const expires_at of [null, later]) expect(await change(grace, { expires_at })).toBe('forbidden');
+    expect(await change(grace, { role: 'viewer', expires_at: null })).toBe('forbidden');
+    for (const end of [{}, { expires_at: later }]) {
+      expect(await addByGrace({ user_id: linus.userId, role: 'admin', ...end })).toBe('forbidden');
+      expect(await addByGrace({ email: 'nobody@example.com', role: 'admin', ...end })).toBe('forbidden');
+      expect(await invite({ role: 'admin', ...end })).toBe('forbidden');
+    }
+    expect(await invite({ role: 'admin', expires_at: soon })).toBe(201);
+    expect(await addByGrace({ user_id: linus.userId, role: 'viewer' })).toBe(201);
+    expect(await change(linus, { role: 'admin' })).toBe('forbidden');
+    expect(await change(linus, { role: 'admin', expires_at: soon })).toBe(200);
+    expect(await change(linus, { expires_at: null })).toBe('forbidden');
+    expect(await change(linus, { role: 'editor', expires_at: null })).toBe(200);
+    // Whoever has no end may give one away.
+    expect(await codeOf(send('PATCH', `/groups/${group}/members/${grace.userId}`, ada, { expires_at: null }))).toBe(
+      200,
+    );
+    expect(await change(linus, { role: 'admin' })).toBe(200);
+  });
+
   test('a super_admin sees any group and can make a member its admin or delete it, and nothing else', async () => {
     const group = await makeGroup();
     await add(group, grace, 'viewer');
