@@ -7,7 +7,7 @@ import {
   SIGN_IN_UPKEEP,
   signInUpkeepHandler,
 } from '../accounts/jobs.ts';
-import { EXPIRE_CONTENT, expireContentHandler } from '../admin/jobs.ts';
+import { CHECK_DATA, checkDataHandler, EXPIRE_CONTENT, expireContentHandler } from '../admin/jobs.ts';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { deleteFilesHandler } from '../documents/jobs.ts';
@@ -70,6 +70,7 @@ export function createHandlers(deps: HandlerDependencies, config: Config): Reado
     [ERASE_ACCOUNTS, eraseAccountsHandler(deps) as JobHandler],
     [REDRIVE, redriveHandler(deps) as JobHandler],
     [EXPIRE_CONTENT, expireContentHandler() as JobHandler],
+    [CHECK_DATA, checkDataHandler(deps) as JobHandler],
     [MAINTENANCE, maintenanceHandler(deps, retention) as JobHandler],
   ]);
 }

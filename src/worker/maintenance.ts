@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ERASE_ACCOUNTS, SIGN_IN_UPKEEP } from '../accounts/jobs.ts';
-import { EXPIRE_CONTENT } from '../admin/jobs.ts';
+import { CHECK_DATA, EXPIRE_CONTENT } from '../admin/jobs.ts';
 import { deleteExpiredEntries } from '../cache/index.ts';
 import type { Database, Statement } from '../db/database.ts';
 import {
@@ -60,6 +60,15 @@ export const BUILT_IN_SCHEDULES: readonly NewSchedule[] = [
     cron: '5-59/10 * * * *',
     maxCatchUp: 1,
     uniqueKey: EXPIRE_CONTENT,
+  },
+  // At night, since it reads whole tables.
+  {
+    scheduleId: CHECK_DATA,
+    jobType: CHECK_DATA,
+    payload: {},
+    cron: '41 3 * * *',
+    maxCatchUp: 1,
+    uniqueKey: CHECK_DATA,
   },
 ];
 
