@@ -7,7 +7,7 @@ import { selectGroupsLedAlone } from '../administration/queries.ts';
 import { checkPassword } from '../change-password.ts';
 import type { AccountDependencies } from '../dependencies.ts';
 import { ownSession } from '../logout.ts';
-import { selectActiveUserById, selectEmailHmac } from '../queries.ts';
+import { selectEmailHmac } from '../queries.ts';
 import { eraseAtOnce } from './plan.ts';
 import { requireLiveSession, requirePassword } from './queries.ts';
 
@@ -27,8 +27,8 @@ export interface ErasureStarted {
 
 /**
  * Erases the caller. In one transaction nobody can sign in to the account any more, its keys and shares are worth nothing, and
- * nothing of it is in any answer; a job removes the rest, whose payload names nobody. Needs the password where there is one,
- * else a sign-in of the last minutes. Throws `AppError` forbidden without a session, wrong_password, sign_in_again,
+ * nothing of it is in any answer; a job removes the rest, whose payload names nobody. Needs a sign-in of the last minutes or,
+ * later, the password. Throws `AppError` forbidden without a session, wrong_password, sign_in_again,
  * rate_limited after too many failures, overloaded; last_admin, whose detail names the groups, and last_super_admin until
  * somebody else can do what the caller does.
  */
@@ -72,10 +72,8 @@ async function proofOf(
   password: string | null,
   clientAddress: string,
 ): Promise<Statement[]> {
+  if (password === null) return [requireLiveSession(subject), requireRecentSignIn(subject)];
   const { userId } = ownSession(subject);
-  const hasPassword = (await selectActiveUserById(deps.db, userId))?.passwordHash != null;
-  if (!hasPassword) return [requireLiveSession(subject), requireRecentSignIn(subject), requirePassword(userId, null)];
-  if (password === null) throw new AppError('wrong_password', 'The account has a password, which this needs');
   const { passwordHash } = await checkPassword(deps, subject, password, clientAddress);
   return [requireLiveSession(subject), requirePassword(userId, passwordHash)];
 }

@@ -2,8 +2,8 @@ import type { Subject } from '../../access/index.ts';
 import { type Database, requireThat } from '../../db/database.ts';
 import { now, type Statement, sql } from '../../db/sql.ts';
 
-/** The caller has given this password, or has none and signed in elsewhere; aborts the batch where that is not so any more. */
-export function requirePassword(userId: string, passwordHash: string | null): Statement {
+/** The password that the caller has given is still the account's; aborts the batch with wrong_password where it is not. */
+export function requirePassword(userId: string, passwordHash: string): Statement {
   return requireThat(
     sql`(SELECT password_hash FROM credentials WHERE user_id = ${userId}) IS ${passwordHash}`,
     'wrong_password',

@@ -34,7 +34,7 @@ export function ownAccountRoutes(
         summary: 'Erase your account and everything tied to it, for good',
         description:
           'From the answer on nobody can sign in to the account and nothing of it is in any answer; the job removes the rest. ' +
-          'Needs your password, or where the account has none a sign-in of the last five minutes.',
+          'Needs a sign-in of the last five minutes or, later, your password.',
         body: EraseBody,
         response: { 202: Erasure, ...problemResponses(409, 413, 415) },
       },
