@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   not_ready: { status: 503, title: 'The service is not ready', retryable: true },
   database_busy: { status: 503, title: 'The database is busy', retryable: true },
   database_unavailable: { status: 503, title: 'The database cannot be reached', retryable: true },
+  storage_unavailable: { status: 503, title: 'The file storage cannot be used', retryable: true },
 
   // Content that cannot be used
   expiry_in_the_past: { status: 422, title: 'The expiry lies in the past', retryable: false },

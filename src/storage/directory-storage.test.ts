@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { canMount, mountSmallDisk } from '../../test/harness/broken-disk.ts';
 import { openDirectoryStorage } from './directory-storage.ts';
 import type { Storage } from './storage.ts';
 
@@ -67,6 +68,22 @@ describe('a stored file', () => {
   });
 });
 
+describe('a file of a backup', () => {
+  const KEY = '3f/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a3f';
+
+  test('is put back under the key that it had, whatever its size', async () => {
+    const stored = await storage.putBack(KEY, Readable.from([Buffer.alloc(2_000)]));
+
+    expect(stored).toMatchObject({ key: KEY, bytes: 2_000 });
+    expect(await filesBelow(root)).toEqual([join(root, KEY)]);
+  });
+
+  test('is not put where no storage puts anything', async () => {
+    await expect(storage.putBack('../secret', Readable.from(['x']))).rejects.toMatchObject({ code: 'not_found' });
+    expect(await filesBelow(root)).toEqual([]);
+  });
+});
+
 describe('storing', () => {
   test('takes a file of exactly the limit and refuses one byte more', async () => {
     await storage.put(Readable.from([Buffer.alloc(1_000)]), LIMIT);
@@ -75,6 +92,16 @@ describe('storing', () => {
       code: 'payload_too_large',
     });
     expect(await filesBelow(root)).toHaveLength(1);
+  });
+
+  test.skipIf(!canMount)('says that the disk is full, and leaves nothing behind', async () => {
+    const disk = await mountSmallDisk(1);
+    onTestFinished(() => disk.unmount());
+    const small = await openDirectoryStorage(disk.directory);
+    const content = Readable.from([Buffer.alloc(2_000_000)]);
+    await expect(small.put(content, { maxBytes: 3_000_000 })).rejects.toMatchObject({ code: 'storage_unavailable' });
+    expect(await filesBelow(disk.directory)).toEqual([]);
+    await expect(small.put(Readable.from(['fits']), LIMIT)).resolves.toMatchObject({ bytes: 4 });
   });
 
   test('leaves nothing behind when the sender fails', async () => {

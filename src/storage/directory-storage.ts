@@ -27,7 +27,7 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
       return { key, bytes, sha256 };
     } catch (error) {
       await rm(partial, { force: true });
-      throw error;
+      throw isOfDisk(error) ? new AppError('storage_unavailable', undefined, { cause: error }) : error;
     }
   }
 
@@ -46,17 +46,13 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
     },
 
     async open(key) {
-      const handle = await open(pathOf(root, key)).catch((error) => {
-        throw new AppError('not_found', 'The stored file is gone', { cause: error });
-      });
+      const handle = await open(pathOf(root, key)).catch(cannotRead);
       return handle.createReadStream();
     },
 
     async withLocalPath(key, use) {
       const path = pathOf(root, key);
-      await access(path).catch((error) => {
-        throw new AppError('not_found', 'The stored file is gone', { cause: error });
-      });
+      await access(path).catch(cannotRead);
       return use(path);
     },
 
@@ -71,6 +67,18 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
 function pathOf(root: string, key: string): string {
   if (!KEY.test(key)) throw new AppError('not_found', 'The stored file is gone');
   return join(root, key);
+}
+
+function cannotRead(error: NodeJS.ErrnoException): never {
+  if (error.code === 'ENOENT') throw new AppError('not_found', 'The stored file is gone', { cause: error });
+  throw new AppError('storage_unavailable', undefined, { cause: error });
+}
+
+/** Full, over its quota, read-only, failing, or out of handles: not what the sender of a stream can cause. */
+const DISK_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EACCES', 'ENOENT', 'EMFILE', 'ENFILE', 'EFBIG']);
+
+function isOfDisk(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && DISK_ERRORS.has(error.code as string);
 }
 
 async function* filesIn(root: string) {

@@ -11,8 +11,8 @@ export interface StoredFile {
 /** Where original files are kept, behind as little as a directory or an object store can do. */
 export interface Storage {
   /**
-   * Stores a stream without holding it in memory. Throws `payload_too_large` past `maxBytes`; whatever goes wrong, nothing
-   * stays behind.
+   * Stores a stream without holding it in memory. Throws `payload_too_large` past `maxBytes`, `storage_unavailable` when the
+   * disk is full or failing; whatever goes wrong, nothing stays behind.
    */
   put(content: Readable, options: { maxBytes: number }): Promise<StoredFile>;
   /**
@@ -20,7 +20,7 @@ export interface Storage {
    * that no storage makes. Where something goes wrong, there is no file of this key.
    */
   putBack(key: string, content: Readable): Promise<StoredFile>;
-  /** Throws `not_found` when there is no such file. */
+  /** Throws `not_found` when there is no such file, `storage_unavailable` when it cannot be read. */
   open(key: string): Promise<Readable>;
   /** A path that other processes on this host may read, for the time of `use`. */
   withLocalPath<T>(key: string, use: (path: string) => Promise<T>): Promise<T>;
