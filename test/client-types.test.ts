@@ -5,7 +5,7 @@ import type { Problem } from '../src/http/problem-schema.ts';
 import type { Me, SignedIn } from '../src/http/routes/auth/schema.ts';
 import type { Document, DocumentsQuery } from '../src/http/routes/documents/schema.ts';
 import type { Accepted, CommonFields } from '../src/http/routes/ingest/schema.ts';
-import type { Job, JobsQuery } from '../src/http/routes/jobs/schema.ts';
+import type { Job, JobDetail, JobsQuery } from '../src/http/routes/jobs/schema.ts';
 import type { KnowledgeAnswer, KnowledgeBody, SearchAnswer, SearchBody } from '../src/http/routes/search/schema.ts';
 
 /** The client imports nothing of the server, so the types of both are held together here, by the compiler. */
@@ -15,6 +15,7 @@ describe('the client’s types are those of the API', () => {
     expectTypeOf<client.Me>().toEqualTypeOf<z.infer<typeof Me>>();
     expectTypeOf<client.Accepted>().toEqualTypeOf<z.infer<typeof Accepted>>();
     expectTypeOf<client.Job>().toEqualTypeOf<z.infer<typeof Job>>();
+    expectTypeOf<client.JobDetail>().toEqualTypeOf<z.infer<typeof JobDetail>>();
     expectTypeOf<client.Document>().toEqualTypeOf<z.infer<typeof Document>>();
     expectTypeOf<client.SearchAnswer>().toEqualTypeOf<z.infer<typeof SearchAnswer>>();
     expectTypeOf<client.Answer>().toEqualTypeOf<z.infer<typeof KnowledgeAnswer>>();

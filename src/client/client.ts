@@ -10,6 +10,7 @@ import type {
   Document,
   DocumentsQuery,
   Job,
+  JobDetail,
   JobsQuery,
   Me,
   Page,
@@ -100,7 +101,7 @@ export function createClient(options: TransportOptions) {
     jobs: (query: JobsQuery = {}): Promise<Page<Job>> =>
       http.json({ method: 'GET', path: '/jobs', query: { ...query } }),
 
-    job: (jobId: string, { jobToken, signal }: JobAccess = {}): Promise<Job> =>
+    job: (jobId: string, { jobToken, signal }: JobAccess = {}): Promise<JobDetail> =>
       http.json({
         method: 'GET',
         path: `/jobs/${encodeURIComponent(jobId)}`,

@@ -93,6 +93,16 @@ export interface Job {
   trace_id: string | null;
 }
 
+/** A job that was asked for by its id. */
+export interface JobDetail extends Job {
+  /** What has happened to the job, oldest first. */
+  timeline: { at: string; event: string; detail: string | null }[];
+  /** Where it stands among those of its type and queue; 1 is next, 1001 is far behind; null unless it is in line. */
+  place: number | null;
+  /** How long jobs like it have been waiting of late. */
+  recent_wait_ms: number | null;
+}
+
 export interface JobsQuery {
   status?: JobStatus | undefined;
   job_type?: string | undefined;

@@ -211,6 +211,11 @@ describe('adding and asking', () => {
     const { job_id } = sent.value.items[0];
     expect((await json(['jobs', 'wait', job_id])).value).toMatchObject({ job_id, status: 'completed' });
     expect((await json(['jobs', 'show', job_id])).value).toMatchObject({ job_id, status: 'completed' });
+    const shown = await anyrag(['jobs', 'show', job_id]);
+    expect(shown.stdout).toMatch(/^status: +completed$/m);
+    expect(shown.stdout.split('\n').map((line) => line.split(/ {2,}/)[1])).toEqual(
+      expect.arrayContaining(['enqueued', 'claimed', 'completed']),
+    );
     const retried = await json(['jobs', 'retry', job_id]);
     expect(retried).toMatchObject({ code: 1, stdout: '' });
     expect(JSON.parse(retried.stderr)).toMatchObject({ status: 409, code: 'job_state_conflict' });

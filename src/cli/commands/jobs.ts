@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { Job, JobStatus } from '../../client/index.ts';
+import type { Job, JobDetail, JobStatus } from '../../client/index.ts';
 import type { Cli } from '../cli.ts';
 import { showProgress } from '../job-progress.ts';
 import { integerIn, timeLimit } from '../options.ts';
@@ -31,7 +31,7 @@ export function addJobs(program: Command, cli: Cli): void {
     .command('show')
     .description('A job as it is now.')
     .argument('<job-id>')
-    .action(async (id: string) => print(cli, await cli.client().job(id)));
+    .action(async (id: string) => show(cli, await cli.client().job(id)));
   jobs
     .command('wait')
     .description('Waits until a job has ended; fails when the job has.')
@@ -55,7 +55,7 @@ async function list({ client, output }: Cli, { type, ...query }: ListOptions): P
   const rows = page.items.map((job) => [
     job.job_id,
     job.job_type,
-    job.status,
+    stateOf(job),
     job.progress?.stage ?? null,
     job.created_at,
     job.error?.code ?? null,
@@ -79,20 +79,42 @@ async function wait(cli: Cli, id: string, timeout: number | undefined): Promise<
   if (last!.status !== 'completed') cli.output.exit = 'failed';
 }
 
-function print({ output }: Cli, job: Job): void {
-  const { progress, error, result } = job;
+/** A job that does not run says why. */
+function stateOf({ status, reason }: Job): string {
+  return reason === null ? status : `${status} (${reason})`;
+}
+
+function show({ output }: Cli, job: JobDetail): void {
+  const events = job.timeline.map(({ at, event, detail }) => [at, event, detail]);
   output.result(job, () =>
-    fields({
-      job: job.job_id,
-      type: job.job_type,
-      status: job.status,
-      stage: progress === null ? null : `${progress.stage} ${progress.done}/${progress.total}`,
-      attempts: `${job.attempts} of ${job.max_attempts}`,
-      error: error === null ? null : `${error.message} (${error.code})`,
-      result: result === null ? null : JSON.stringify(result),
-      created: job.created_at,
-      started: job.started_at,
-      finished: job.finished_at,
-    }),
+    [fields({ ...shownFields(job), ...placeOf(job) }), table(['WHEN', 'WHAT', 'DETAIL'], events)].join('\n\n'),
   );
+}
+
+function placeOf({ place, recent_wait_ms }: JobDetail): Record<string, string | null> {
+  if (place === null) return {};
+  return {
+    place: place > 1_000 ? 'behind more than 1000 others' : String(place),
+    'of late': recent_wait_ms === null ? null : `jobs like it waited ${(recent_wait_ms / 1_000).toFixed(1)} s`,
+  };
+}
+
+function print({ output }: Cli, job: Job): void {
+  output.result(job, () => fields(shownFields(job)));
+}
+
+function shownFields(job: Job): Record<string, string | null> {
+  const { progress, error, result } = job;
+  return {
+    job: job.job_id,
+    type: job.job_type,
+    status: stateOf(job),
+    stage: progress === null ? null : `${progress.stage} ${progress.done}/${progress.total}`,
+    attempts: `${job.attempts} of ${job.max_attempts}`,
+    error: error === null ? null : `${error.message} (${error.code})`,
+    result: result === null ? null : JSON.stringify(result),
+    created: job.created_at,
+    started: job.started_at,
+    finished: job.finished_at,
+  };
 }
