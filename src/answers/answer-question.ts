@@ -176,7 +176,10 @@ function modelAnswer(
   text: string,
   usage: ChatUsage | null,
 ): Answer {
-  if (verified.dropped > 0) deps.onDroppedCitations(verified.dropped);
+  if (verified.dropped > 0) {
+    deps.onDroppedCitations(verified.dropped);
+    deps.metrics?.count('anyrag_citations_dropped_total', {}, verified.dropped);
+  }
   const answer = text.trim();
   return {
     answer: answer === '' ? null : answer,
@@ -199,6 +202,7 @@ function withoutModel(
     throw error;
   }
   deps.onDegraded('chat', error);
+  deps.metrics?.count('anyrag_degraded_total', { reason: 'chat_unavailable' });
   const degraded: Degradation[] = [...found.degraded, 'chat_unavailable'];
   return quoteSentences(request, { ...found, degraded }, passages);
 }

@@ -4,13 +4,16 @@ import { authenticate, createPasswords, openSigningKeys } from '../access/index.
 import { admitInvited, createLoginThrottle } from '../accounts/index.ts';
 import { Cache } from '../cache/index.ts';
 import type { Output } from '../cli/output.ts';
+import type { Config } from '../config/config.ts';
+import { measuredDatabase } from '../db/measured-database.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { pingDatabase } from '../db/ping.ts';
 import { buildApp } from '../http/app.ts';
 import { closeGracefully } from '../http/close-gracefully.ts';
 import { ingestionRules, outboundRules } from '../ingestion/index.ts';
-import { createChatModel, createEmbeddingModel } from '../providers/index.ts';
+import { createChatModel, createEmbeddingModel, measuredChat, measuredEmbedding } from '../providers/index.ts';
 import { createTokenMeter } from '../quotas/index.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { renderMetrics } from '../telemetry/prometheus.ts';
 import { createMetrics, metricsAccessOf } from './metrics.ts';
 import { collectorOfSiblings } from './metrics-exchange.ts';
@@ -23,16 +26,16 @@ import { logTrustInAddresses, oidcProvidersOf, publicUrlOf } from './sign-in.ts'
 
 /** One API process: answers requests until it is told to stop. */
 async function main({ isJson }: Output): Promise<void> {
-  const { config, log, db, storage } = await openPlatform('api', { isJson });
+  const { config, log, db: opened, storage } = await openPlatform('api', { isJson });
+  const metrics = createMetrics(config, log);
+  const db = metrics === null ? opened : measuredDatabase(opened, metrics);
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
   const secrets = await openSecrets(config);
   const keys = await openSigningKeys({ db, secrets });
-  const embeddingModel = createEmbeddingModel(embeddingSettings(config));
-  const chatModel = createChatModel(chatSettings(config));
+  const { embeddingModel, chatModel } = createModels(config, metrics);
   const cache = new Cache({ db, log });
   const rules = ingestionRules(config);
   const stopping = new AbortController();
-  const metrics = createMetrics(config, log);
   const siblings = collectorOfSiblings();
   if (metrics !== null) addSources(metrics, { db, cache });
   const app = await buildApp({
@@ -61,6 +64,7 @@ async function main({ isJson }: Output): Promise<void> {
       embeddingModel,
       chatModel,
       tokens: createTokenMeter(db, rules.quotas),
+      ...(metrics !== null && { metrics }),
       onDegraded: (stage, error) =>
         log.warn({ event: 'search.degraded', stage, err: error }, 'a stage was done without'),
       onDroppedCitations: (count) => log.info({ event: 'answers.citations_dropped', count }, 'citations were dropped'),
@@ -106,6 +110,16 @@ async function main({ isJson }: Output): Promise<void> {
 }
 
 await runProcess({
+function createModels(config: Config, metrics: Metrics | null) {
+  const embedding = createEmbeddingModel(embeddingSettings(config));
+  const chat = createChatModel(chatSettings(config));
+  if (metrics === null) return { embeddingModel: embedding, chatModel: chat };
+  return {
+    embeddingModel: embedding && measuredEmbedding(embedding, metrics),
+    chatModel: chat && measuredChat(chat, metrics),
+  };
+}
+
   name: 'serve',
   description: 'Runs one API process until it is told to stop, on a database that is migrated.',
   main,

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { jobSubject, openSigningKeys } from '../access/index.ts';
 import type { Config } from '../config/config.ts';
+import { measuredDatabase } from '../db/measured-database.ts';
 import { assertSchemaCurrent } from '../db/migrate.ts';
 import { createEmbeddingModel, measuredEmbedding } from '../providers/index.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -29,7 +30,9 @@ export async function openJobPlatform<M extends Metrics>(
   createMetrics: (config: Config, log: Logger) => M | null,
 ): Promise<JobPlatform<M>> {
   const platform = await openPlatform('worker', output);
-  const { config, log, db, storage } = platform;
+  const { config, log, storage } = platform;
+  const metrics = createMetrics(config, log);
+  const db = metrics === null ? platform.db : measuredDatabase(platform.db, metrics);
   await assertSchemaCurrent(db, MIGRATIONS_DIRECTORY);
   const secrets = await openSecrets(config);
   // Throws under another secret than that of the API: better now than in the middle of a mail.
@@ -39,7 +42,6 @@ export async function openJobPlatform<M extends Metrics>(
   await mkdir(temporaryDirectory, { recursive: true, mode: 0o700 });
   // One try per call: the queue tries again, and without holding a slot meanwhile.
   const model = createEmbeddingModel(embeddingSettings(config), { maxAttempts: 1 });
-  const metrics = createMetrics(config, log);
   const embeddingModel = model === null || metrics === null ? model : measuredEmbedding(model, metrics);
   const measuring = metrics === null ? {} : { metrics };
   const runs: JobRunDependencies = {

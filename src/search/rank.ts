@@ -15,6 +15,7 @@ import type {
   SearchRequest,
   SearchResult,
 } from './search.ts';
+import { noteFound, timed } from './search-metrics.ts';
 import { scanVectors } from './vector-scan.ts';
 
 /** Length of each list that fusion sees; scores are scaled over it. */
@@ -33,7 +34,7 @@ interface Ranking {
 
 /** Passages by the words of the query (BM25); `[]` when the query has none. */
 export function searchKeyword(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
-  return rankAndRead(deps, request, async () => ({
+  return rankAndRead(deps, 'keyword', request, async () => ({
     ranked: withScore(await rankByWords(deps, request), 'keyword'),
     degraded: [],
   }));
@@ -45,7 +46,7 @@ export async function searchVector(deps: SearchDependencies, request: SearchRequ
   if (model === null) {
     throw new AppError('embedding_not_set_up', 'Vectors are off: EMBEDDING_PROVIDER is none');
   }
-  return rankAndRead(deps, request, async () => ({
+  return rankAndRead(deps, 'vector', request, async () => ({
     ranked: withScore(await rankByMeaning(deps, model, request), 'vector'),
     degraded: await pendingVectors(deps, request),
   }));
@@ -58,7 +59,7 @@ export async function searchVector(deps: SearchDependencies, request: SearchRequ
 export async function searchHybrid(deps: SearchDependencies, request: SearchRequest): Promise<SearchAnswer> {
   const model = modelFor(deps, request);
   const weight = model === null ? 0 : await vectorWeight(model, request.query);
-  return rankAndRead(deps, request, async () => {
+  return rankAndRead(deps, 'hybrid', request, async () => {
     const [words, meaning, pending] = await Promise.all([
       rankByWords(deps, request),
       weight === 0 ? [] : rankByMeaning(deps, model!, request).catch((error) => degrade(deps, error)),
@@ -84,21 +85,22 @@ const MAX_TRIES = 3;
  */
 async function rankAndRead(
   deps: SearchDependencies,
+  mode: 'keyword' | 'vector' | 'hybrid',
   request: SearchRequest,
   rank: () => Promise<Ranking>,
 ): Promise<SearchAnswer> {
   for (let tries = 1; ; tries++) {
     const { ranked, degraded } = await rank();
     const top = ranked.slice(0, request.limit);
-    const results = await readResults(deps, request, top);
-    if (results.length === top.length || tries === MAX_TRIES) return { results, degraded };
+    const results = await timed(deps, 'read', () => readResults(deps, request, top));
+    if (results.length === top.length || tries === MAX_TRIES) return noteFound(deps, mode, { results, degraded });
   }
 }
 
 async function rankByWords(deps: SearchDependencies, request: SearchRequest): Promise<Candidate[]> {
   const terms = toFtsTerms(request.query);
   if (terms.length === 0) return [];
-  return selectByWords(deps.db, request.subject, request.filters, terms, LIST_LENGTH);
+  return timed(deps, 'words', () => selectByWords(deps.db, request.subject, request.filters, terms, LIST_LENGTH));
 }
 
 async function rankByMeaning(
@@ -108,8 +110,10 @@ async function rankByMeaning(
 ): Promise<Candidate[]> {
   const rows = await selectVectorRows(deps.db, request.subject, request.filters, model.id);
   if (rows.length === 0) return [];
-  const query = await queryVector(model, request.query, request.subject, deps.queryVectors);
-  return scanVectors(deps.db, rows, query, LIST_LENGTH);
+  const query = await timed(deps, 'query_vector', () =>
+    queryVector(model, request.query, request.subject, deps.queryVectors),
+  );
+  return timed(deps, 'vectors', () => scanVectors(deps.db, rows, query, LIST_LENGTH));
 }
 
 function degrade(deps: SearchDependencies, error: unknown): null {

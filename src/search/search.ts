@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import type { SourceType } from '../documents/index.ts';
 import type { EmbeddingModel } from '../providers/index.ts';
 import type { TokenMeter } from '../quotas/index.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { QueryVectorCache } from './query-vector.ts';
 
 export interface SearchFilters {
@@ -34,6 +35,8 @@ export interface SearchDependencies {
   tokens?: TokenMeter;
   /** Undefined: each query is embedded anew. */
   queryVectors?: QueryVectorCache;
+  /** Undefined: nothing is measured. */
+  metrics?: Metrics;
   /** Told of a stage that failed and was done without. */
   onDegraded(stage: string, error: unknown): void;
 }

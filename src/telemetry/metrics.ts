@@ -198,27 +198,11 @@ export const METRICS = {
       gen_ai_token_type: ['input', 'output'],
     },
   },
-  anyrag_model_retries_total: {
-    type: 'counter',
-    help: 'Calls of a model that were tried again, by the code of the error.',
-    labels: { gen_ai_operation_name: OPERATIONS, gen_ai_provider_name: PROVIDERS, error_type: CODES },
-  },
-  anyrag_model_retry_wait_seconds_total: {
-    type: 'counter',
-    help: 'Time spent waiting before a call of a model was tried again; asked: by a Retry-After of the provider.',
-    labels: { gen_ai_operation_name: OPERATIONS, gen_ai_provider_name: PROVIDERS, reason: ['asked', 'backoff'] },
-  },
-
   db_client_operation_duration_seconds: {
     type: 'histogram',
     help: 'How long the database took: a reading statement, one on a reader thread, or a batch with its wait for the write lock.',
     labels: { db_operation_name: ['query', 'query_off_thread', 'batch'], outcome: ['completed', 'failed'] },
     buckets: DATABASE_SECONDS,
-  },
-  anyrag_db_busy_retries_total: {
-    type: 'counter',
-    help: 'Waits for a lock of the database file that another connection held.',
-    labels: {},
   },
   anyrag_db_file_bytes: { type: 'gauge', help: 'Size of the database file.', labels: {} },
   anyrag_db_wal_bytes: { type: 'gauge', help: 'Size of the write-ahead log of the database file.', labels: {} },
