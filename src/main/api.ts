@@ -63,8 +63,8 @@ async function main({ isJson }: Output): Promise<void> {
       db,
       embeddingModel,
       chatModel,
-      tokens: createTokenMeter(db, rules.quotas),
       ...(metrics !== null && { metrics }),
+      tokens: createTokenMeter(db, rules.quotas),
       onDegraded: (stage, error) =>
         log.warn({ event: 'search.degraded', stage, err: error }, 'a stage was done without'),
       onDroppedCitations: (count) => log.info({ event: 'answers.citations_dropped', count }, 'citations were dropped'),
@@ -109,7 +109,6 @@ async function main({ isJson }: Output): Promise<void> {
   log.info({ event: 'api.stopped' }, 'api stopped');
 }
 
-await runProcess({
 function createModels(config: Config, metrics: Metrics | null) {
   const embedding = createEmbeddingModel(embeddingSettings(config));
   const chat = createChatModel(chatSettings(config));
@@ -120,6 +119,7 @@ function createModels(config: Config, metrics: Metrics | null) {
   };
 }
 
+await runProcess({
   name: 'serve',
   description: 'Runs one API process until it is told to stop, on a database that is migrated.',
   main,
