@@ -97,7 +97,10 @@ export interface Job {
 export interface JobDetail extends Job {
   /** What has happened to the job, oldest first. */
   timeline: { at: string; event: string; detail: string | null }[];
-  /** Where it stands among those of its type and queue; 1 is next, 1001 is far behind; null unless it is in line. */
+  /**
+   * Where it stands among those of its type and queue, or among those that wait for the same key; 1 is next, 1001 is far
+   * behind; null for any other.
+   */
   place: number | null;
   /** How long jobs like it have been waiting of late. */
   recent_wait_ms: number | null;

@@ -56,7 +56,7 @@ export interface Job {
   finishedAt: number | null;
 }
 
-/** Where a runnable job stands. */
+/** Where a job stands that is in line or waits for its key. */
 export interface PlaceInLine {
   /** 1: next. Counted up to a thousand. */
   place: number;

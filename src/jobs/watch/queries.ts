@@ -89,15 +89,24 @@ export async function selectTimeline(
 
 const MAX_PLACE = 1_000;
 
-/** Where a runnable job stands among those of its type and queue; null for any other. */
+/**
+ * Where a runnable job stands among those of its type and queue, and one that waits for its key among those that wait for
+ * it; null for any other.
+ */
 export async function selectPlace(db: Database, jobId: string, audience: JobAudience): Promise<PlaceInLine | null> {
   const rows = await db.query<{ ahead: number; wait_ms: number | null }>(sql`
-    SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs a INDEXED BY jobs_ready
-        WHERE a.status = 'pending' AND a.wait IS NULL AND a.crashes = 0 AND a.queue = jobs.queue
-          AND a.job_type = jobs.job_type AND (a.priority, a.vt, a.seq) < (jobs.priority, jobs.vt, jobs.seq)
-        LIMIT ${MAX_PLACE})) AS ahead,
+    SELECT CASE WHEN wait IS NULL
+        THEN (SELECT count(*) FROM (SELECT 1 FROM jobs a INDEXED BY jobs_ready
+          WHERE a.status = 'pending' AND a.wait IS NULL AND a.crashes = 0 AND a.queue = jobs.queue
+            AND a.job_type = jobs.job_type AND (a.priority, a.vt, a.seq) < (jobs.priority, jobs.vt, jobs.seq)
+          LIMIT ${MAX_PLACE}))
+        ELSE (SELECT count(*) FROM (SELECT 1 FROM jobs a INDEXED BY jobs_limited
+          WHERE a.limit_key = jobs.limit_key AND a.wait = 'key' AND a.limit_key IS NOT NULL
+            AND a.status IN ('pending', 'processing') AND (a.priority, a.vt, a.seq) < (jobs.priority, jobs.vt, jobs.seq)
+          LIMIT ${MAX_PLACE})) END AS ahead,
       (SELECT wait_ms FROM job_paces p WHERE p.queue = jobs.queue AND p.job_type = jobs.job_type) AS wait_ms
-    FROM jobs WHERE job_id = ${jobId} AND status = 'pending' AND wait IS NULL AND (${mayWatch(audience)})`);
+    FROM jobs WHERE job_id = ${jobId} AND status = 'pending' AND (wait IS NULL OR wait = 'key')
+      AND (${mayWatch(audience)})`);
   const row = rows[0];
   if (row === undefined) return null;
   return { place: row.ahead + 1, recentWaitMs: row.wait_ms === null ? null : Math.round(row.wait_ms) };

@@ -118,6 +118,15 @@ describe('the place in line', () => {
     expect(await selectPlace(db, job, EVERYBODY)).toEqual({ place: 1, recentWaitMs: 1_300 });
   });
 
+  test('of jobs that wait for their key is that among them, whatever their type', async () => {
+    const limit = { key: 'k', max: 1 };
+    const jobs = await queue.enqueueAll([{ limit }, { limit }, { limit, jobType: 'other' }, { limit, priority: -1 }]);
+    await queue.enqueueAll([{ limit: { key: 'l', max: 1 } }, { limit: { key: 'l', max: 1 } }]);
+    const place = async (jobId: string) => (await selectPlace(db, jobId, EVERYBODY))?.place;
+
+    expect(await Promise.all(jobs.map(place))).toEqual([1, 2, 3, 1]);
+  });
+
   test('is counted up to a thousand', async () => {
     const ids = await queue.enqueueAll(Array.from({ length: 1_100 }, () => ({})));
     expect(await selectPlace(db, ids[999]!, EVERYBODY)).toMatchObject({ place: 1_000 });

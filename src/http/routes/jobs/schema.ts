@@ -47,7 +47,10 @@ export const JobDetail = Job.extend({
     .number()
     .int()
     .nullable()
-    .meta({ description: 'Where it stands among those of its type and queue; 1 is next, 1001 is far behind' }),
+    .meta({
+      description:
+        'Where it stands among those of its type and queue, or among those that wait for the same key; 1 is next, 1001 is far behind',
+    }),
   recent_wait_ms: z.number().nullable().meta({ description: 'How long jobs like it have been waiting of late' }),
 }).meta({ id: 'JobDetail' });
 
