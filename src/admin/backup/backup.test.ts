@@ -390,11 +390,27 @@ describe('a restore that was cut off', () => {
     expect((await filesIn(dataDir)).sort()).toEqual(['anyrag.db', `files/${key}`]);
   });
 
+  test('is not begun beside one that runs', async () => {
+    const { path } = await makeBackup();
+    const dataDir = join(root, 'restored');
+    const targets = { database: join(dataDir, 'anyrag.db'), storage: join(dataDir, 'files') };
+    await mkdir(dataDir);
+    const marker = join(dataDir, 'restore-unfinished');
+    await writeFile(marker, JSON.stringify({ ...targets, pid: process.ppid }));
+    await expect(restore(path)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await readdir(dataDir)).toEqual(['restore-unfinished']);
+    await rm(marker);
+    await restore(path);
+  });
+
   test('elsewhere leaves this place alone', async () => {
     const { path } = await makeBackup();
     const dataDir = join(root, 'restored');
     await mkdir(dataDir);
-    await writeFile(join(dataDir, 'restore-unfinished'), JSON.stringify({ database: '/other', storage: '/other' }));
+    await writeFile(
+      join(dataDir, 'restore-unfinished'),
+      JSON.stringify({ database: '/other', storage: '/other', pid: process.pid }),
+    );
     await writeFile(join(dataDir, 'anyrag.db'), 'not ours');
     await expect(restore(path)).rejects.toMatchObject({ code: 'conflict' });
     expect(await readFile(join(dataDir, 'anyrag.db'), 'utf8')).toBe('not ours');

@@ -26,7 +26,14 @@ import {
   selectAllClaims,
   selectWorkerIds,
 } from './queries.ts';
-import { MARKER_FILE, type RestoreTargets, readMarker, removeMarker, writeMarker } from './unfinished-restore.ts';
+import {
+  assertNotRunning,
+  MARKER_FILE,
+  type RestoreTargets,
+  readMarker,
+  removeMarker,
+  writeMarker,
+} from './unfinished-restore.ts';
 
 export interface RestoreDependencies {
   dataDir: string;
@@ -98,6 +105,7 @@ async function checkSecret({ secret }: RestoreDependencies, db: Database, source
 async function prepareTargets({ dataDir, targets, openStorage }: RestoreDependencies): Promise<Storage> {
   const marker = await readMarker(dataDir);
   const isOurs = marker?.database === targets.database && marker.storage === targets.storage;
+  if (marker !== null) assertNotRunning(marker, dataDir);
   if (!isOurs) await assertEmpty(dataDir, targets);
   const storage = await openStorage();
   if (isOurs) {
