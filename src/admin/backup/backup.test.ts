@@ -357,7 +357,7 @@ describe('refused, with nothing written', () => {
 });
 
 describe('a restore that was cut off', () => {
-  test('begins anew, and removes only what it had put there', async () => {
+  test('begins anew, also with another backup, and leaves nothing of the first', async () => {
     const key = await addOriginal('some words');
     const { path } = await makeBackup();
     const dataDir = join(root, 'restored');
@@ -384,10 +384,14 @@ describe('a restore that was cut off', () => {
     await expect(failing).rejects.toThrow('the disk is gone');
     await expect(assertRestoreFinished(dataDir)).rejects.toMatchObject({ code: 'database_unavailable' });
 
-    await restore(path);
+    await mkdir(join(dataDir, 'anyrag.db.restoring'));
+    await deleteDocument(key);
+    const other = await addOriginal('other words');
+
+    await restore((await makeBackup()).path);
 
     await assertRestoreFinished(dataDir);
-    expect((await filesIn(dataDir)).sort()).toEqual(['anyrag.db', `files/${key}`]);
+    expect((await filesIn(dataDir)).sort()).toEqual(['anyrag.db', `files/${other}`]);
   });
 
   test('is not begun beside one that runs', async () => {
