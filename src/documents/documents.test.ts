@@ -135,7 +135,10 @@ describe('changing a document', () => {
   test('to an expiry in the past is refused, and nothing else of it is done', async () => {
     const { documentId } = await mine('a');
     await expect(
-      changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, { tags: ['late'], expiresAt: Date.now() - 60_000 }),
+      changeDocument({ db, piiPolicy: 'off' }, ada.subject, documentId, {
+        tags: ['late'],
+        expiresAt: Date.now() - 60_000,
+      }),
     ).rejects.toMatchObject({ code: 'expiry_in_the_past' });
     expect(await selectDocument(db, ada.subject, documentId)).toMatchObject({ tags: [], expiresAt: null });
   });
@@ -174,7 +177,9 @@ describe('changing a document', () => {
     const { documentId } = await mine('a');
     if (level > 0) await shareDocument(db, documentId, { userId: eve.userId }, { level: 1 });
 
-    await expect(changeDocument({ db, piiPolicy: 'off' }, eve.subject, documentId, { title: 'b' })).rejects.toMatchObject({ code });
+    await expect(
+      changeDocument({ db, piiPolicy: 'off' }, eve.subject, documentId, { title: 'b' }),
+    ).rejects.toMatchObject({ code });
     expect(await selectDocument(db, ada.subject, documentId)).toMatchObject({ title: 'a' });
     expect(await db.query(sql`SELECT 1 FROM jobs`)).toEqual([]);
   });
@@ -183,7 +188,9 @@ describe('changing a document', () => {
     const { documentId } = await mine('a');
     await shareDocument(db, documentId, { userId: eve.userId }, { level: 2 });
 
-    expect(await changeDocument({ db, piiPolicy: 'off' }, eve.subject, documentId, { title: 'b' })).toMatchObject({ title: 'b' });
+    expect(await changeDocument({ db, piiPolicy: 'off' }, eve.subject, documentId, { title: 'b' })).toMatchObject({
+      title: 'b',
+    });
   });
 });
 

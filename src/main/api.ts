@@ -62,6 +62,7 @@ async function main({ isJson }: Output): Promise<void> {
     answers: {
       db,
       embeddingModel,
+      queryVectors: { cache, key: secrets.queryKey },
       chatModel,
       ...(metrics !== null && { metrics }),
       tokens: createTokenMeter(db, rules.quotas),
