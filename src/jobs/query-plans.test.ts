@@ -42,7 +42,6 @@ const HOT: [name: string, statement: Statement, uses: string[]][] = [
     ['jobs_ready (queue=? AND job_type=?)', 'INTEGER PRIMARY KEY', 'PRIMARY KEY (worker_id=?)'],
   ],
   ['claim from lines', claimJobs('w', LINES, 2), ['jobs_ready (queue=? AND job_type=?)']],
-  ['claim from lines', claimJobs('w', LINES, 2), ['jobs_ready (queue=? AND job_type=?)']],
   [
     'claim with rates',
     claimJobs('w', LINES, 2, { rated: true }),
