@@ -108,6 +108,17 @@ describe('a worker', () => {
     expect(runs).toEqual(['urgent', 'first', 'second', 'late']);
   });
 
+  test('serves more queues than one statement can name', async () => {
+    const { db, enqueue, work } = await world();
+    const ids: string[] = [];
+    for (let i = 0; i < 520; i++) ids.push(await enqueue({ queue: `queue ${i}` }));
+    let count = 0;
+    await work(async () => ({ n: ++count }), { concurrency: 16 });
+
+    for (const id of ids) expect((await finishedJob(db, id)).status).toBe('completed');
+    expect(count).toBe(520);
+  });
+
   test('sees a job of another connection without being told', async () => {
     const { db, enqueue, work } = await world();
     await work(async () => ({ done: true }));

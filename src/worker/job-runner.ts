@@ -44,6 +44,8 @@ export interface JobRunnerDependencies extends JobRunDependencies {
 const LOOK_AGAIN_MS = 50;
 /** Timers and dead workers are looked after this often, by whoever has a cycle anyway. */
 const CHORES_MS = 100;
+/** Lines that one claim names. */
+const MAX_LINES = 200;
 
 /**
  * Claims jobs and runs them. Every cycle is one transaction that settles what has ended and claims as many jobs as there
@@ -202,16 +204,17 @@ export class JobRunner {
     const { lines, suspects } = this.#claimable(runnable);
     if (suspects.length > 0) {
       // Asked for more than one, so that the next look tells whether there are others.
-      return { statement: claimSuspect(workerId, suspects), asked: 2, queues: queuesOf(suspects) };
+      return { statement: claimSuspect(workerId, someOf(suspects)), asked: 2, queues: queuesOf(suspects) };
     }
     if (lines.length === 0) {
       this.#runnable = null;
       return null;
     }
     const asked = this.#freeSlots();
-    const caps = new Map(lines.map(({ jobType }) => [jobType, this.#roomFor(jobType)]));
-    const statement = claimJobs(workerId, lines, asked, { caps, rated: runnable.rated });
-    return { statement, asked, queues: queuesOf(lines) };
+    const named = someOf(lines);
+    const caps = new Map(named.map(({ jobType }) => [jobType, this.#roomFor(jobType)]));
+    const statement = claimJobs(workerId, named, asked, { caps, rated: runnable.rated });
+    return { statement, asked, queues: queuesOf(named) };
   }
 
   /**
@@ -355,6 +358,20 @@ export class JobRunner {
 
 function keyOf({ seq, fence }: Settlement['job']): string {
   return `${seq}:${fence}`;
+}
+
+/**
+ * All of them, or so many that a claim can name: SQLite joins 500 SELECTs at most, and a claim has two for each line. Which,
+ * is left to chance, so that no line is passed over for long.
+ */
+function someOf(lines: readonly Line[]): Line[] {
+  const some = [...lines];
+  while (some.length > MAX_LINES) {
+    const index = Math.floor(Math.random() * some.length);
+    some[index] = some.at(-1)!;
+    some.pop();
+  }
+  return some;
 }
 
 function queuesOf(lines: readonly { queue: string }[]): string[] {
