@@ -233,6 +233,8 @@ describe('/auth/api-keys', () => {
       key_id: expect.any(String),
       name: 'laptop',
       scopes: ['search'],
+      level_cap: null,
+      group_id: null,
       created_at: expect.any(String),
       expires_at,
       last_used_at: null,
