@@ -140,7 +140,8 @@ function queryOf(operation: Operation, root: Json, isFitting: boolean): fc.Arbit
   const shown = parametersOf(operation, 'query').filter(({ name }) => !(isFitting && name === 'cursor'));
   const special: Record<string, fc.Arbitrary<unknown>> = { wait: fc.constantFrom(0, 0.01), cursor: cursors() };
   const values = shown.map(({ name, schema }) => [name, special[name] ?? fitting(schema, root)]);
-  return fc.record(Object.fromEntries(values), { requiredKeys: [] });
+  const requiredKeys = shown.filter(({ required }) => isFitting && required).map(({ name }) => name);
+  return fc.record(Object.fromEntries(values), { requiredKeys });
 }
 
 function headersOf(operation: Operation, root: Json): fc.Arbitrary<Record<string, string>> {
