@@ -11,7 +11,7 @@ import { waitUntil } from '../harness/wait-until.ts';
 import { finishedJob, jobById } from '../harness/worker.ts';
 import { createQueueWorld, type QueueWorld } from '../harness/worker-process.ts';
 
-const OLD = Number(process.env.QUEUE_PRUNED ?? 30_000);
+const OLD = Number(process.env.QUEUE_PRUNED ?? 40_000);
 const LIVE = 300;
 /** Enough for what the long run prunes, on a busy machine. */
 const TIME_LIMIT_MS = 120_000 + OLD * 5;
