@@ -6,9 +6,14 @@ import type { Candidate, SearchFilters, SearchResult } from './search.ts';
 
 /** Versions that may be ranked: what the subject may see, then what the filters leave. Nothing is cut afterwards. */
 function allowedVersions(subject: Subject, filters: SearchFilters): Sql {
-  return sql`SELECT d.current_version_id AS version_id, d.document_id
+  return sql`SELECT version_id FROM (${visibleVersions(subject, filters)}) WHERE is_asked`;
+}
+
+/** Every version the subject may see, and whether the filters leave it. */
+function visibleVersions(subject: Subject, filters: SearchFilters): Sql {
+  return sql`SELECT d.current_version_id AS version_id, (${joinSql(filterConditions(subject, filters), ' AND ')}) AS is_asked
     FROM ${visibleDocuments(subject)} v CROSS JOIN documents d ON d.document_id = v.document_id
-    WHERE d.current_version_id IS NOT NULL AND ${joinSql(filterConditions(subject, filters), ' AND ')}`;
+    WHERE d.current_version_id IS NOT NULL`;
 }
 
 function filterConditions(subject: Subject, filters: SearchFilters): Sql[] {
@@ -51,7 +56,8 @@ function lengthPart(words: Sql, usualWords: number): Sql {
 
 /**
  * The best `limit` passages by BM25 of these FTS5 expressions, of which any may be found. How rare a term is counts among the
- * passages that may be ranked: by FTS5's own `bm25()`, which counts in the whole index, scores and their order would tell
+ * passages that the subject may see, whatever the filters leave of them: what a document is about is in most of its passages,
+ * and would count for nothing when it is asked about alone. By FTS5's own `bm25()`, which counts in the whole index, scores and their order would tell
  * what words the documents of others have, and how long they are. So its share of that is taken out again: `bm25()` is
  * `idf · f · (k1 + 1) / (f + length part)`, and the same with a column weight that makes `f` boundless is `idf · (k1 + 1)`, so
  * the two together give `f / (f + length part)`; FTS5 keeps the words of the row and of the index, which give the length
@@ -66,25 +72,25 @@ export async function selectByWords(
 ): Promise<Candidate[]> {
   const averageWords = await selectAverageWords(db);
   const rows = await db.query<{ version_id: string; ordinal: number; score: number }>(
-    sql`WITH allowed AS MATERIALIZED (${allowedVersions(subject, filters)}),
+    sql`WITH visible AS MATERIALIZED (${visibleVersions(subject, filters)}),
       found AS MATERIALIZED (
-        SELECT t.key AS term, c.chunk_seq, bm25(chunk_words) / bm25(chunk_words, 1e12, 1e12) AS share,
+        SELECT t.key AS term, c.chunk_seq, v.is_asked, bm25(chunk_words) / bm25(chunk_words, 1e12, 1e12) AS share,
           ('0x' || hex(s.sz)) ->> '$' AS sizes
         FROM json_each(${JSON.stringify(terms)}) t CROSS JOIN chunk_words ON chunk_words MATCH t.value
-          CROSS JOIN chunks c ON c.chunk_seq = chunk_words.rowid CROSS JOIN allowed a ON a.version_id = c.version_id
+          CROSS JOIN chunks c ON c.chunk_seq = chunk_words.rowid CROSS JOIN visible v ON v.version_id = c.version_id
           CROSS JOIN chunk_words_docsize s ON s.id = c.chunk_seq),
       measured AS (SELECT *, ${wordsIn(sql`sizes`)} AS words FROM found),
       counted AS MATERIALIZED (
-        SELECT term, chunk_seq, words, round(share / (1 - share) * ${lengthPart(sql`words`, averageWords)}) AS f
+        SELECT term, chunk_seq, is_asked, words, round(share / (1 - share) * ${lengthPart(sql`words`, averageWords)}) AS f
         FROM measured),
       passages AS MATERIALIZED (
-        SELECT sum(v.indexed_count) AS n FROM allowed a CROSS JOIN document_versions v ON v.version_id = a.version_id),
+        SELECT sum(v.indexed_count) AS n FROM visible CROSS JOIN document_versions v ON v.version_id = visible.version_id),
       rarities AS MATERIALIZED (
         SELECT term, max(ln((n - found_in + 0.5) / (found_in + 0.5)), ${LEAST_RARITY}) AS idf
         FROM (SELECT term, count(*) AS found_in FROM counted GROUP BY term), passages),
       ranked AS (
         SELECT chunk_seq, round(sum(idf * f * ${K1 + 1} / (f + ${lengthPart(sql`words`, USUAL_WORDS)})), 12) AS score
-        FROM counted CROSS JOIN rarities USING (term) GROUP BY chunk_seq ORDER BY score DESC, chunk_seq LIMIT ${limit})
+        FROM counted CROSS JOIN rarities USING (term) WHERE is_asked GROUP BY chunk_seq ORDER BY score DESC, chunk_seq LIMIT ${limit})
       SELECT c.version_id, c.ordinal, r.score FROM ranked r CROSS JOIN chunks c ON c.chunk_seq = r.chunk_seq
       ORDER BY r.score DESC, r.chunk_seq`,
     { offThread: true },

@@ -48,7 +48,7 @@ async function add({ userId }: TestUser, { title, text }: Passage, number: numbe
   await createDocument(db, { ownerId: userId, source: `${number}`, title: title.join(' '), chunks: [text.join(' ')] });
 }
 
-test('scores are BM25 over what the caller may see, whatever else is in the index', async () => {
+test('scores are BM25 over what the caller may see, whatever else is in the index and whatever is asked for of it', async () => {
   const aWorld = fc.record({
     own: fc.array(aPassage, { minLength: 1, maxLength: 8 }),
     foreign: fc.array(aPassage, { maxLength: 8 }),
@@ -68,6 +68,10 @@ test('scores are BM25 over what the caller may see, whatever else is in the inde
 
       for (const [i, passage] of foreign.entries()) await add(eve, passage, i);
       expect(await searchKeyword(deps, request)).toEqual(alone);
+
+      const best = alone.results.slice(0, 1);
+      const documentIds = best.map(({ documentId }) => documentId);
+      expect((await searchKeyword(deps, { ...request, filters: { documentIds } })).results).toEqual(best);
     }),
     { numRuns: 40 },
   );
