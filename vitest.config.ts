@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -18,6 +19,8 @@ export default defineConfig({
   test: {
     environment: 'node',
     pool: 'forks',
+    // On two cores vitest would take one worker; most files wait for processes, timers and disks half of their time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // A real server has one database, which a test has for itself.

@@ -12,15 +12,14 @@ import { serverPeers } from './peers.ts';
 import { type Cell, measureThroughput } from './throughput.ts';
 
 const USAGE = `Usage: script/bench-jobs [throughput] [latency] [idle] [operations] [--jobs N] [--rounds N] [--finished N]
-                        [--ten-million] [--check] [--json]
+                        [--without-servers] [--ten-million] [--check] [--json]
 Without a name all are run. --jobs: of one measurement (default 80000). --rounds: of all contenders in turn (default 3).
---finished: rows of finished jobs for the full database (default 1000000). --ten-million: single operations over ten
-million as well (6 GB of disk). --check: ends with 1 when a ratio falls below its floor. BENCH_DIR names the folder for the
-databases, if not the temporary one.`;
+--finished: rows of finished jobs for the full database (default 1000000). --without-servers: leaves out who needs
+PostgreSQL or Redis. --ten-million: single operations over ten million as well (6 GB of disk). --check: ends with 1 when a
+ratio falls below its floor. BENCH_DIR names the folder for the databases, if not the temporary one.`;
 
 type Figures = { [name: string]: number };
 
-const CONTENDERS = [plainjob, anyrag, limit, ...serverPeers(console.error)];
 const PROCESSES = [1, 4];
 /** Of jobs that are claimed and completed by 32. */
 const PER_JOB: { [name: string]: (operations: Operations) => number } = {
@@ -28,7 +27,8 @@ const PER_JOB: { [name: string]: (operations: Operations) => number } = {
   'log of enqueue, bytes': ({ logBytesPerJob }) => logBytesPerJob.enqueue,
   'log of claim and complete, bytes': ({ logBytesPerJob }) => logBytesPerJob['claim and complete'],
 };
-const { names, jobs, rounds, finished, tenMillion, check, json } = readOptionsOrExit();
+const { names, jobs, rounds, finished, withServers, tenMillion, check, json } = readOptionsOrExit();
+const CONTENDERS = [plainjob, anyrag, limit, ...(withServers ? serverPeers(console.error) : [])];
 const sections: { [name: string]: () => Promise<Figures> } = { throughput, latency, idle, operations };
 const loadBefore = loadavg()[0]!;
 say(`load ${loadBefore.toFixed(1)}, Node ${process.version}\n`);
@@ -172,6 +172,7 @@ function readOptionsOrExit() {
       options: {
         check: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
+        'without-servers': { type: 'boolean', default: false },
         'ten-million': { type: 'boolean', default: false },
         jobs: { type: 'string', default: '80000' },
         rounds: { type: 'string', default: '3' },
@@ -186,6 +187,7 @@ function readOptionsOrExit() {
       jobs: wholeNumber(values.jobs, '--jobs'),
       rounds: wholeNumber(values.rounds, '--rounds'),
       finished: wholeNumber(values.finished, '--finished'),
+      withServers: !values['without-servers'],
       tenMillion: values['ten-million'],
       check: values.check,
       json: values.json,
