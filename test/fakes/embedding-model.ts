@@ -11,7 +11,9 @@ export interface FakeEmbeddingModel extends EmbeddingModel {
 
 /** An embedding model in this process: `wordVector`, so texts that share words are near each other. */
 export function fakeEmbeddingModel(
-  options: Partial<Pick<EmbeddingModel, 'id' | 'hybridWeight' | 'languages' | 'maxChars' | 'batchSize' | 'isMetered'>> & {
+  options: Partial<
+    Pick<EmbeddingModel, 'id' | 'hybridWeight' | 'languages' | 'maxChars' | 'batchSize' | 'isMetered'>
+  > & {
     dimensions?: number;
   } = {},
 ): FakeEmbeddingModel {

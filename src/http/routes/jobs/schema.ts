@@ -43,14 +43,10 @@ export const JobDetail = Job.extend({
   timeline: z
     .array(z.object({ at: Timestamp, event: z.string(), detail: z.string().nullable() }))
     .meta({ description: 'What has happened to the job, oldest first' }),
-  place: z
-    .number()
-    .int()
-    .nullable()
-    .meta({
-      description:
-        'Where it stands among those of its type and queue, or among those that wait for the same key; 1 is next, 1001 is far behind',
-    }),
+  place: z.number().int().nullable().meta({
+    description:
+      'Where it stands among those of its type and queue, or among those that wait for the same key; 1 is next, 1001 is far behind',
+  }),
   recent_wait_ms: z.number().nullable().meta({ description: 'How long jobs like it have been waiting of late' }),
 }).meta({ id: 'JobDetail' });
 
