@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncToDisk, writeTextDurably } from '../base/durable-writes.ts';
 import { AppError } from '../errors/app-error.ts';
 import { MIN_SECRET_BYTES } from './secrets.ts';
 
@@ -59,7 +60,8 @@ async function createSecretFile(file: string): Promise<string> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const draft = `${file}.${randomBytes(8).toString('hex')}`;
   try {
-    await writeDurably(draft, `${secret}\n`);
+    // Without this secret the whole database is unreadable: it must survive a loss of power that the database survives.
+    await writeTextDurably(draft, `${secret}\n`);
     await link(draft, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
@@ -69,29 +71,8 @@ async function createSecretFile(file: string): Promise<string> {
   } finally {
     await rm(draft, { force: true });
   }
-  await syncDirectory(dirname(file));
+  await syncToDisk(dirname(file));
   return secret;
-}
-
-/** Without this secret the whole database is unreadable, so it must survive a loss of power that the database survives. */
-async function writeDurably(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'wx', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function assertPrivate(mode: number, file: string): void {

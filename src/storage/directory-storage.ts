@@ -4,6 +4,7 @@ import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { syncToDisk } from '../base/durable-writes.ts';
 import { newId } from '../base/ids.ts';
 import { AppError } from '../errors/app-error.ts';
 import type { Storage, StoredFile } from './storage.ts';
@@ -41,7 +42,7 @@ export async function openDirectoryStorage(root: string): Promise<Storage> {
     async putBack(key, content) {
       const path = pathOf(root, key);
       const stored = await store(key, content, Number.POSITIVE_INFINITY);
-      await syncDirectory(dirname(path));
+      await syncToDisk(dirname(path));
       return stored;
     },
 
@@ -110,17 +111,6 @@ async function writeCounted(content: Readable, path: string, maxBytes: number) {
   });
   await pipeline(content, counter, createWriteStream(path, { mode: 0o600, flush: true }));
   return { bytes, sha256: hash.digest('hex') };
-}
-
-/** Makes the names in it survive a loss of power. */
-async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function removeAbandoned(incoming: string): Promise<void> {

@@ -2,13 +2,14 @@ import { chmod, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemSubject } from '../../access/index.ts';
 import { recordAudit } from '../../audit/index.ts';
+import { syncToDisk } from '../../base/durable-writes.ts';
 import { newId } from '../../base/ids.ts';
 import type { Database } from '../../db/database.ts';
 import { schemaState } from '../../db/migrate.ts';
 import { openReadOnlyDatabase } from '../../db/read-only-database.ts';
 import { AppError, hasCode } from '../../errors/app-error.ts';
 import type { Storage } from '../../storage/index.ts';
-import { type Sum, sumOf, syncToDisk, writeDurably } from './durable-files.ts';
+import { type Sum, sumOf, writeDurably } from './durable-files.ts';
 import { DATABASE_FILE, FILES_FOLDER, type Manifest, writeContents } from './manifest.ts';
 import { selectIntegrityFaults, selectStoredFiles } from './queries.ts';
 

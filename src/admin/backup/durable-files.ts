@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { type Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
@@ -17,31 +16,10 @@ export async function writeDurably(content: Readable, path: string): Promise<Sum
   return sum.result();
 }
 
-export async function writeTextDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 export async function sumOf(path: string): Promise<Sum> {
   const sum = new SumStream();
   await pipeline(createReadStream(path), sum, nowhere());
   return sum.result();
-}
-
-/** Makes a file or a folder survive a loss of power; of a folder, the names in it. */
-export async function syncToDisk(path: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function nowhere(): Writable {

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeTextDurably } from '../../base/durable-writes.ts';
 import { AppError } from '../../errors/app-error.ts';
-import { type Sum, writeTextDurably } from './durable-files.ts';
+import type { Sum } from './durable-files.ts';
 
 // A backup is a folder: the database, the stored originals by their keys, the checksums of both in the form of sha256sum(1),
 // and a manifest that says what it is and holds the checksum of the checksums.

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Secrets, systemSubject } from '../../access/index.ts';
 import { revokeSigningKeys } from '../../accounts/index.ts';
 import { recordAudit } from '../../audit/index.ts';
+import { syncToDisk } from '../../base/durable-writes.ts';
 import type { Database } from '../../db/database.ts';
 import { openFileDatabase } from '../../db/file-database.ts';
 import { migrate } from '../../db/migrate.ts';
@@ -12,7 +13,7 @@ import { deleteWorker, releaseLost } from '../../jobs/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { checkSecretOpensData, hasAccounts } from '../host-checks.ts';
 import { checkBackup } from './check-backup.ts';
-import { syncToDisk, writeDurably } from './durable-files.ts';
+import { writeDurably } from './durable-files.ts';
 import { type Contents, DATABASE_FILE, FILES_FOLDER, type Manifest, unusable } from './manifest.ts';
 import {
   deleteAllApiKeys,

@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { syncToDisk, writeTextDurably } from '../../base/durable-writes.ts';
 import { AppError } from '../../errors/app-error.ts';
-import { syncToDisk, writeTextDurably } from './durable-files.ts';
 
 /** In DATA_DIR from the first to the last step of a restore: while it is there, nothing may use the data. */
 export const MARKER_FILE = 'restore-unfinished';
