@@ -1,4 +1,5 @@
 import type { Permission, Scope } from '../access/index.ts';
+import { toTimestamp, toTimestampOrNull } from '../base/timestamps.ts';
 
 /** An API key as its user sees it; the key itself is shown once, when it is made. Instants are milliseconds. */
 export interface ApiKey {
@@ -13,4 +14,18 @@ export interface ApiKey {
   createdAt: number;
   /** To the minute; null: never. */
   lastUsedAt: number | null;
+}
+
+/** As the API and the copy of an account show it. */
+export function apiKeyToJson(key: ApiKey) {
+  return {
+    key_id: key.keyId,
+    name: key.name,
+    scopes: key.scopes,
+    level_cap: key.levelCap,
+    group_id: key.groupId,
+    created_at: toTimestamp(key.createdAt),
+    expires_at: toTimestampOrNull(key.expiresAt),
+    last_used_at: toTimestampOrNull(key.lastUsedAt),
+  };
 }

@@ -11,7 +11,7 @@ export {
   readAccount,
   revokeRole,
 } from './administration/accounts.ts';
-export type { ApiKey } from './api-key.ts';
+export { type ApiKey, apiKeyToJson } from './api-key.ts';
 export { changePassword } from './change-password.ts';
 export { createApiKey } from './create-api-key.ts';
 export { createUser } from './create-user.ts';

@@ -1,6 +1,5 @@
 import {
   normaliseEmail,
-  openText,
   requireRecentSignIn,
   type Secrets,
   type Subject,
@@ -11,11 +10,10 @@ import {
 import { recordAudit } from '../../audit/index.ts';
 import type { Database, Statement } from '../../db/database.ts';
 import { AppError, hasCode } from '../../errors/app-error.ts';
+import { addUserRole, deleteUserRole, revokeSessions, setUserStatus } from '../queries.ts';
+import { openUser } from '../user.ts';
 import type { Account, AccountFilter, AccountStatus } from './account.ts';
 import {
-  deleteRole,
-  endSessionsOf,
-  insertRole,
   requireMayGetRole,
   requireSuperAdmin,
   requireUser,
@@ -24,7 +22,6 @@ import {
   selectAccounts,
   selectGroupsLedAlone,
   updateName,
-  updateStatus,
 } from './queries.ts';
 
 export interface AdministrationDependencies {
@@ -106,9 +103,10 @@ function statusStatements(subject: Subject, userId: string, status: AccountStatu
   if (status === undefined) return [];
   const action = status === 'disabled' ? 'user.disabled' : 'user.enabled';
   return [
-    updateStatus(userId, status),
+    setUserStatus(userId, status),
     recordAudit(subject, action, { type: 'user', id: userId }, { onlyIfChanged: true }),
-    ...(status === 'disabled' ? [endSessionsOf(userId)] : []),
+    // One that is enabled again begins with a sign-in, not where somebody else may have left off.
+    ...(status === 'disabled' ? [revokeSessions(userId)] : []),
   ];
 }
 
@@ -134,7 +132,7 @@ export async function grantRole(
     requireRecentSignIn(subject),
     requireUser(userId),
     requireMayGetRole(userId),
-    insertRole(userId, role),
+    addUserRole(userId, role),
     recordAudit(subject, 'role.granted', { type: 'user', id: userId }, { detail: { role }, onlyIfChanged: true }),
   ]);
 }
@@ -150,16 +148,12 @@ export async function revokeRole(
     requireSuperAdmin(subject),
     requireRecentSignIn(subject),
     requireUser(userId),
-    deleteRole(userId, role),
+    deleteUserRole(userId, role),
     recordAudit(subject, 'role.revoked', { type: 'user', id: userId }, { detail: { role }, onlyIfChanged: true }),
   ]);
 }
 
 function openAccount(secrets: Secrets, { emailSealed, nameSealed, ...account }: SealedAccount): Account {
-  const row = account.userId;
-  return {
-    ...account,
-    email: openText(secrets, emailSealed, { column: 'users.email_sealed', row }),
-    name: nameSealed === null ? null : openText(secrets, nameSealed, { column: 'users.name_sealed', row }),
-  };
+  const { userId, createdAt } = account;
+  return { ...account, ...openUser(secrets, { userId, emailSealed, nameSealed, createdAt }) };
 }

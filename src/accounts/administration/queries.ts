@@ -60,23 +60,6 @@ export function updateName(userId: string, nameSealed: Uint8Array | null): State
   return sql`UPDATE users SET name_sealed = ${nameSealed}, updated_at = ${now} WHERE user_id = ${userId}`;
 }
 
-export function updateStatus(userId: string, status: AccountStatus): Statement {
-  return sql`UPDATE users SET status = ${status}, updated_at = ${now} WHERE user_id = ${userId} AND status <> ${status}`;
-}
-
-/** An account that is enabled again begins with a sign-in, not where somebody else may have left off. */
-export function endSessionsOf(userId: string): Statement {
-  return sql`UPDATE sessions SET revoked_at = ${now} WHERE user_id = ${userId} AND revoked_at IS NULL`;
-}
-
-export function insertRole(userId: string, role: SystemRole): Statement {
-  return sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${userId}, ${role}, ${now}) ON CONFLICT DO NOTHING`;
-}
-
-export function deleteRole(userId: string, role: SystemRole): Statement {
-  return sql`DELETE FROM user_roles WHERE user_id = ${userId} AND role = ${role}`;
-}
-
 /** Groups that would be left without an admin, at most twenty. */
 export async function selectGroupsLedAlone(db: Database, userId: string): Promise<string[]> {
   const rows = await db.query<{ group_id: string }>(sql`SELECT a.group_id FROM lasting_admins a

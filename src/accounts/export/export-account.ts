@@ -15,7 +15,7 @@ import { AppError } from '../../errors/app-error.ts';
 import { type Job, selectJobs } from '../../jobs/index.ts';
 import { type QuotaDefaults, readOwnQuota } from '../../quotas/index.ts';
 import type { Storage } from '../../storage/index.ts';
-import type { ApiKey } from '../api-key.ts';
+import { type ApiKey, apiKeyToJson } from '../api-key.ts';
 import { listApiKeys } from '../list-api-keys.ts';
 import { ownSession } from '../logout.ts';
 import { me } from '../profile.ts';
@@ -133,16 +133,7 @@ async function* sessions(db: Database, userId: string) {
 
 async function* apiKeys(db: Database, subject: Subject) {
   for await (const key of paged((before: ApiKey | null) => listApiKeys({ db }, subject, { before, limit: PAGE }))) {
-    yield {
-      key_id: key.keyId,
-      name: key.name,
-      scopes: key.scopes,
-      level_cap: key.levelCap,
-      group_id: key.groupId,
-      created_at: toTimestamp(key.createdAt),
-      expires_at: toTimestampOrNull(key.expiresAt),
-      last_used_at: toTimestampOrNull(key.lastUsedAt),
-    };
+    yield apiKeyToJson(key);
   }
 }
 

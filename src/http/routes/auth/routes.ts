@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import {
   type ApiKey,
+  apiKeyToJson,
   createApiKey,
   listApiKeys,
   login,
@@ -15,7 +16,6 @@ import {
   removeApiKey,
 } from '../../../accounts/index.ts';
 import { decodeCursor, encodeCursor } from '../../../base/cursor.ts';
-import { toTimestamp, toTimestampOrNull } from '../../../base/timestamps.ts';
 import type { App, RouteAccess } from '../../app-types.ts';
 import { problemResponses } from '../../problem-schema.ts';
 import { instantToMs, pageOf } from '../../schemas.ts';
@@ -252,18 +252,5 @@ function profileToJson(profile: Profile) {
     name: profile.name,
     system_roles: profile.systemRoles,
     groups: profile.groups.map(({ groupId, name, role }) => ({ group_id: groupId, name, role })),
-  };
-}
-
-function apiKeyToJson(key: ApiKey) {
-  return {
-    key_id: key.keyId,
-    name: key.name,
-    scopes: key.scopes,
-    level_cap: key.levelCap,
-    group_id: key.groupId,
-    created_at: toTimestamp(key.createdAt),
-    expires_at: toTimestampOrNull(key.expiresAt),
-    last_used_at: toTimestampOrNull(key.lastUsedAt),
   };
 }
