@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
-import { authenticate } from '../../src/access/index.ts';
+import { authenticate, type SystemRole } from '../../src/access/index.ts';
 import type { OidcDependencies } from '../../src/accounts/index.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { Database } from '../../src/db/database.ts';
 import { pingDatabase } from '../../src/db/ping.ts';
-import type { Row, Statement } from '../../src/db/sql.ts';
+import { type Row, type Statement, sql } from '../../src/db/sql.ts';
 import { type AppDependencies, buildApp } from '../../src/http/app.ts';
 import { ingestionRules, outboundRules } from '../../src/ingestion/index.ts';
 import type { Mailer } from '../../src/mail/index.ts';
@@ -58,6 +58,8 @@ export interface TestApp {
   /** Sends a request past the network. Throws when the answer is not what the OpenAPI document declares. */
   inject(request: InjectOptions & { as?: TestUser | undefined }): Promise<LightMyRequestResponse>;
   registerUser(email?: string): Promise<TestUser>;
+  /** Somebody new with this system role. */
+  registerWithRole(role: SystemRole): Promise<TestUser>;
   /** An API key of the user with these scopes, to be used in the user's place. */
   createKey(user: TestUser, scopes: string[]): Promise<TestUser>;
   /** Adds a text and runs its job to the end; answers the document's id. */
@@ -166,6 +168,12 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     return { userId: user.user_id, email, token, authorization: `Bearer ${token}` };
   }
 
+  async function registerWithRole(role: SystemRole): Promise<TestUser> {
+    const user = await registerUser();
+    await db.batch([sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${user.userId}, ${role}, 0)`]);
+    return user;
+  }
+
   async function createKey(user: TestUser, scopes: string[]): Promise<TestUser> {
     const payload = { name: 'test', scopes };
     const { secret } = expectStatus(await inject({ method: 'POST', url: '/auth/api-keys', as: user, payload }), 201);
@@ -185,6 +193,7 @@ export async function createTestApp(options: TestAppOptions = {}): Promise<TestA
     logLines,
     inject,
     registerUser,
+    registerWithRole,
     createKey,
     ingestText,
     runJob: (jobId) => runJob(db, handlers, jobId),

@@ -14,15 +14,10 @@ beforeAll(async () => {
   api = await createTestApp();
   queue = queueOn(api.db);
   ada = await api.registerUser();
-  const withRole = async (role: string) => {
-    const user = await api.registerUser();
-    await api.execute(sql`INSERT INTO user_roles (user_id, role, granted_at) VALUES (${user.userId}, ${role}, 0)`);
-    return user;
-  };
   users = {
-    super_admin: await withRole('super_admin'),
-    operator: await withRole('operator'),
-    auditor: await withRole('auditor'),
+    super_admin: await api.registerWithRole('super_admin'),
+    operator: await api.registerWithRole('operator'),
+    auditor: await api.registerWithRole('auditor'),
     nobody: ada,
   };
 });
